@@ -1,0 +1,1 @@
+"""A research toolkit for the Binance Spot WebSocket API."""
