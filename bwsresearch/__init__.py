@@ -1,1 +1,88 @@
-"""A research toolkit for the Binance Spot WebSocket API."""
+"""A research toolkit for the Binance Spot WebSocket API: `import bwsresearch as bws`.
+
+    df = bws.klines("BTCUSDT", "1h", start="2024-01-01", end="2024-02-01")
+
+Names are loaded when they are first used, so that the import itself takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bwsresearch import aio, cache
+    from bwsresearch.client.bridge import run
+    from bwsresearch.client.sync import Client
+    from bwsresearch.errors import (
+        ArchiveError,
+        BadParameter,
+        BadSymbol,
+        Banned,
+        BinanceError,
+        BwsError,
+        CacheError,
+        Disconnected,
+        RateLimited,
+        ServerError,
+        Timeout,
+    )
+    from bwsresearch.history import agg_trades, depth, klines, trades
+    from bwsresearch.local import connect
+
+__all__ = [
+    "ArchiveError",
+    "BadParameter",
+    "BadSymbol",
+    "Banned",
+    "BinanceError",
+    "BwsError",
+    "CacheError",
+    "Client",
+    "Disconnected",
+    "RateLimited",
+    "ServerError",
+    "Timeout",
+    "agg_trades",
+    "aio",
+    "cache",
+    "connect",
+    "depth",
+    "klines",
+    "run",
+    "trades",
+]
+
+_HOME: Final = {
+    "errors": (
+        "ArchiveError",
+        "BadParameter",
+        "BadSymbol",
+        "Banned",
+        "BinanceError",
+        "BwsError",
+        "CacheError",
+        "Disconnected",
+        "RateLimited",
+        "ServerError",
+        "Timeout",
+    ),
+    "client.sync": ("Client",),
+    "client.bridge": ("run",),
+    "local": ("connect",),
+    "history": ("agg_trades", "depth", "klines", "trades"),
+}
+_MODULES: Final = ("aio", "cache")
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    home = next((module for module, names in _HOME.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,86 @@
+"""Rows on this machine, as Parquet: `bws.cache.info()`, `clear`, `verify`, `path`, `import_`.
+
+The folder is that of the environment variable BWS_CACHE_DIR, or the platform's place for caches.
+"""
+
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from bwsresearch.cache import upkeep
+from bwsresearch.cache.archives import import_archives
+from bwsresearch.cache.layout import default_root
+from bwsresearch.cache.spans import Spans
+from bwsresearch.cache.store import Cache, DamagedFileWarning
+
+__all__ = [
+    "Cache",
+    "DamagedFileWarning",
+    "Spans",
+    "clear",
+    "default_root",
+    "import_",
+    "info",
+    "path",
+    "verify",
+]
+
+
+def path() -> Path:
+    """Return the folder of the cache; it need not exist yet."""
+    return default_root()
+
+
+def info() -> pd.DataFrame:
+    """Return what the cache holds, one row per series.
+
+    Columns: server, kind (klines, aggs, trades), symbol, interval ("" for trades), rows int64, start
+    and end of what is covered (UTC), mb float64 on disk, path.
+    """
+    return upkeep.info(default_root())
+
+
+def clear(
+    symbol: str | None = None,
+    *,
+    interval: str | None = None,
+    kind: str | None = None,
+    server: str | None = None,
+) -> int:
+    """Remove what matches all that is given, everything without, and return the bytes freed.
+
+    Raises:
+        CacheError: when a folder cannot be removed.
+    """
+    name = symbol.upper() if symbol else None
+    return upkeep.clear(default_root(), symbol=name, interval=interval, kind=kind, server=server)
+
+
+def verify() -> pd.DataFrame:
+    """Read every file and return one row per problem: path, problem; no rows when all is sound."""
+    return upkeep.verify(default_root())
+
+
+def import_(
+    *paths: str | Path,
+    symbol: str | None = None,
+    interval: str | None = None,
+    server: str = "production",
+) -> pd.DataFrame:
+    """Read archives of klines, trades and aggregate trades into the cache; one row per file.
+
+    Takes the exchange's public archives (CSV, .gz or .zip, with .CHECKSUM when beside them) and native
+    rows (.jsonl, .json, .gz). Symbol and interval come from the path (`BTCUSDT-1h-2024-12.csv`,
+    `BTCUSDT/15m.jsonl.gz`) or from the arguments. A file is imported whole or not at all.
+
+    Columns: path, kind, symbol, interval, rows, start, end.
+
+    Raises:
+        ArchiveError: naming file, row, value and cure, when a file cannot be read or a row is wrong.
+        CacheError: when the cache cannot be written.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    return import_archives(
+        Cache(default_root(), server), paths, symbol=symbol, interval=interval, now_ms=now_ms
+    )

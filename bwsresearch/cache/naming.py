@@ -1,0 +1,86 @@
+"""What the path of an archive says: symbol, kind, interval and the days it stands for."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from bwsresearch.cache.spans import Spans
+from bwsresearch.enums import INTERVALS, Interval
+from bwsresearch.errors import ArchiveError
+from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, Schema
+from bwsresearch.times import DAY_MS, as_interval, next_open
+
+__all__ = ["Named", "named"]
+
+_KINDS: Final[dict[str, Schema]] = {"trades": TRADES, "aggTrades": AGG_TRADES}
+_WORDS: Final = "|".join([*INTERVALS, "1mo", *_KINDS])
+_FILE: Final = re.compile(rf"(?P<symbol>[^\W_a-z][^\s\-a-z]*)-(?P<what>{_WORDS})(-(?P<when>.*))?")
+_SUFFIXES: Final = (".csv", ".gz", ".zip", ".jsonl", ".json", ".CHECKSUM")
+_EPOCH: Final = dt.date(1970, 1, 1)
+
+Text: TypeAlias = str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a file holds; `days` is the whole stretch that its name stands for, if it names one."""
+
+    schema: Schema
+    symbol: str
+    interval: Interval | None
+    days: Spans
+
+
+def named(path: Path, symbol: Text, interval: Text) -> Named:
+    """Return what `path` holds: by the options where given, else by its name or its folder's.
+
+    Raises:
+        ArchiveError: when something is missing, or name and option disagree.
+    """
+    stem = _stem(path)
+    match = _FILE.fullmatch(stem)
+    if match:
+        own, what, when = match["symbol"], match["what"], match["when"] or ""
+    elif re.fullmatch(_WORDS, stem):
+        own, what, when = path.resolve().parent.name, stem, ""
+    else:
+        own, what, when = "", "", ""
+    name = _one("symbol", own, symbol and symbol.upper(), path)
+    if what in _KINDS:
+        if interval is not None:
+            raise ArchiveError(f"{path} holds {what}, which have no interval; leave interval out")
+        return Named(_KINDS[what], name, None, _days(when))
+    step = as_interval(_one("interval", what.replace("1mo", "1M"), interval, path))
+    return Named(KLINES, name, step, _days(when))
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    while suffix := next((end for end in _SUFFIXES if name.endswith(end)), ""):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _one(what: str, own: str, given: Text, path: Path) -> str:
+    if given and own and given != own:
+        raise ArchiveError(
+            f"{path} is named for {what} {own}, but {what} is {given}; leave the option out"
+        )
+    if not (given or own):
+        raise ArchiveError(
+            f"{path} does not tell its {what}; pass {what}=, or name it like "
+            "BTCUSDT-1h-2024-12.csv or BTCUSDT/15m.jsonl.gz"
+        )
+    return given or own
+
+
+def _days(when: str) -> Spans:
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", when):
+        start = (dt.date.fromisoformat(when) - _EPOCH).days * DAY_MS
+        return ((start, start + DAY_MS),)
+    if re.fullmatch(r"\d{4}-\d{2}", when):
+        start = (dt.date.fromisoformat(f"{when}-01") - _EPOCH).days * DAY_MS
+        return ((start, next_open("1M", start)),)
+    return ()

@@ -1,0 +1,176 @@
+"""One file of the cache: rows sorted by key, and in its footer the time that they cover.
+
+A file is only ever replaced as a whole: written beside the tree, brought to the disk, renamed. A
+reader needs no lock and sees the old file or the new one.
+"""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bwsresearch import tables
+from bwsresearch.cache.spans import Spans
+from bwsresearch.tables import KLINES, Columns, Schema
+
+__all__ = ["Damaged", "Footer", "read", "read_footer", "write"]
+
+_KEY: Final = b"bwsresearch"
+_VERSION: Final = 1
+_GROUP_ROWS: Final = {"klines": 10_080, "aggs": 131_072, "trades": 131_072}
+
+
+class Damaged(Exception):
+    """The file cannot be read as what it should be."""
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """What a file says of itself beside its rows; `coverage` in ms, what was asked for and is final."""
+
+    coverage: tuple[tuple[int, int], ...]
+    source: str
+    version: int = _VERSION
+    rows: int = 0
+
+
+def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[Columns, Footer] | None:
+    """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
+
+    Raises:
+        Damaged: when it is no sound file of this schema.
+    """
+    with _opened(path) as file:
+        if file is None:
+            return None
+        footer = _footer(file)
+        if file.schema_arrow.names != list(schema.dtypes):
+            raise Damaged(f"its columns are {', '.join(file.schema_arrow.names)}")
+        groups = _groups(file, start_ms * 1000, end_ms * 1000)
+        table = file.read_row_groups(groups, use_threads=False)
+        columns = tables.from_arrow(schema, table)
+    times = columns[schema.time]
+    if len(times) and not (times[0] >= start_ms * 1000 and times[-1] < end_ms * 1000):
+        columns = tables.sliced(columns, _between(times, start_ms * 1000, end_ms * 1000))
+    return columns, footer
+
+
+def read_footer(path: Path) -> Footer | None:
+    """Return the footer of a file, None without file; raises Damaged as `read` does."""
+    with _opened(path) as file:
+        return None if file is None else _footer(file)
+
+
+class _opened(contextlib.AbstractContextManager["pq.ParquetFile | None"]):  # noqa: N801 - used as a function
+    """Open a file; whatever its content does to the reader is Damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+
+    def __enter__(self) -> "pq.ParquetFile | None":
+        try:
+            self._file = pq.ParquetFile(self._path, memory_map=False)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(error) from error
+        return self._file
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        if isinstance(error, (pa.ArrowException, OSError, ValueError)):
+            raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> Exception:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error  # the system's trouble, not the file's
+    return Damaged(" ".join(str(error).split())[:200])
+
+
+def _footer(file: "pq.ParquetFile") -> Footer:
+    text = (file.schema_arrow.metadata or {}).get(_KEY)
+    if text is None:
+        raise Damaged("it has no record of what it covers")
+    try:
+        footer = msgspec.json.decode(text, type=Footer)
+    except msgspec.DecodeError as error:
+        raise Damaged(f"its record of what it covers is unreadable ({error})") from None
+    if footer.version != _VERSION:
+        raise Damaged(f"it has version {footer.version} of this cache, not {_VERSION}")
+    return msgspec.structs.replace(footer, rows=file.metadata.num_rows)
+
+
+def _groups(file: "pq.ParquetFile", start_us: int, end_us: int) -> list[int]:
+    """Return the row groups that may hold times in [start_us, end_us)."""
+    meta = file.metadata
+    kept = []
+    for i in range(meta.num_row_groups):
+        stats = meta.row_group(i).column(0).statistics
+        is_known = stats is not None and stats.has_min_max
+        if not is_known or (stats.max_raw >= start_us and stats.min_raw < end_us):
+            kept.append(i)
+    return kept
+
+
+def _between(times: tables.Column, start_us: int, end_us: int) -> slice | np.ndarray[Any, Any]:
+    """Return the rows in [start_us, end_us): a slice where times ascend, else a mask."""
+    if (times[1:] >= times[:-1]).all():
+        first, last = np.searchsorted(times, [start_us, end_us])
+        return slice(int(first), int(last))
+    return (times >= start_us) & (times < end_us)
+
+
+def write(
+    schema: Schema,
+    path: Path,
+    columns: Columns,
+    covered: Spans,
+    *,
+    source: str,
+    temporary: Path,
+) -> None:
+    """Put the rows in the place of `path`, all or nothing, safe from a power cut when it returns."""
+    footer = msgspec.json.encode({"version": _VERSION, "source": source, "coverage": covered})
+    table = tables.to_arrow(schema, columns).replace_schema_metadata({_KEY: footer})
+    temporary.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = temporary / f"{os.getpid()}.{uuid.uuid4().hex}.tmp"
+    try:
+        with draft.open("xb") as file:
+            pq.write_table(table, file, **_options(schema))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _options(schema: Schema) -> dict[str, Any]:
+    whole = {name for name, dtype in schema.dtypes.items() if dtype.kind == "i"}
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": False if schema is KLINES else ["price", "qty"],
+        "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        "row_group_size": _GROUP_ROWS[schema.name],
+        "sorting_columns": [pq.SortingColumn(list(schema.dtypes).index(schema.key))],
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # folders cannot be opened there, and renames are already durable
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

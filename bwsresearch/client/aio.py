@@ -1,0 +1,219 @@
+"""The asynchronous client: one connection, many requests in flight, awaitable from any loop.
+
+A dropped connection fails at once what waits on it. Reads are then sent once more on a new
+connection, orders never. The connection is opened by the first request and replaced when it breaks,
+when the server announces its end, before the exchange's limit of 24 hours, after a fork, and when
+its loop is gone.
+"""
+
+import asyncio
+import functools
+import os
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
+
+import msgspec
+
+from bwsresearch.client.bridge import Bridge, default_bridge
+from bwsresearch.client.connection import Connection
+from bwsresearch.client.described import described
+from bwsresearch.client.transport import Endpoint
+from bwsresearch.errors import Disconnected
+from bwsresearch.protocol import methods
+from bwsresearch.protocol.request import Request, result_type
+from bwsresearch.protocol.results import RateLimit
+from bwsresearch.protocol.session import Reply
+
+__all__ = ["AsyncClient", "decoded"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RENEW_S: Final = 23.5 * 3600
+"""The exchange ends a connection after 24 hours."""
+
+
+@functools.cache
+def _decoder(kind: type[Request[Any]]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(result_type(kind))
+
+
+def decoded(request: Request[R], text: bytes) -> R:
+    """Return the JSON text of a result as its record."""
+    return cast("R", _decoder(type(request)).decode(text))  # result_type is R at run time
+
+
+def _asynchronous(
+    kind: Callable[P, Request[R]],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, R]]:
+    async def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.call(kind(*args, **kwargs))
+
+    described(method, kind)
+    return method
+
+
+class AsyncClient:
+    """A client of one server; all methods can be awaited on any loop.
+
+    Args:
+        endpoint: the server.
+        timeout: seconds to wait for each reply unless a call says otherwise.
+        bridge: the thread that holds the connection; the shared one when left out.
+        clock: seconds that never run backwards; the age of the connection is measured with it.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float = 30.0,
+        bridge: Bridge | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not timeout > 0:
+            raise ValueError(f"timeout is {timeout!r}, must be above 0 seconds; 30 is usual")
+        self.endpoint, self.timeout = endpoint, timeout
+        self.bridge = bridge or default_bridge()
+        self.limits: dict[tuple[str, str, int], RateLimit] = {}
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._pid = 0
+        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    ping = _asynchronous(methods.Ping)
+    time = _asynchronous(methods.Time)
+    exchange_info = _asynchronous(methods.ExchangeInfo)
+    depth = _asynchronous(methods.Depth)
+    trades_recent = _asynchronous(methods.TradesRecent)
+    trades_historical = _asynchronous(methods.TradesHistorical)
+    trades_aggregate = _asynchronous(methods.TradesAggregate)
+    klines = _asynchronous(methods.Klines)
+    ui_klines = _asynchronous(methods.UiKlines)
+    avg_price = _asynchronous(methods.AvgPrice)
+    ticker_24hr = _asynchronous(methods.Ticker24hr)
+    ticker_price = _asynchronous(methods.TickerPrice)
+    ticker_book = _asynchronous(methods.TickerBook)
+
+    async def call(self, request: Request[R], *, timeout: float | None = None) -> R:
+        """Send a request and return its result as a record.
+
+        Raises:
+            BinanceError: what the exchange refused, with code and msg.
+            Timeout: no reply within `timeout` seconds, the client's own when left out.
+            Disconnected: the connection could not be made, or was lost.
+        """
+        return decoded(request, await self.raw(request, timeout=timeout))
+
+    async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
+        """Send a request and return the JSON text of its result; errors as for `call`."""
+        if self.bridge.is_here:
+            return await self._raw(request, timeout)
+        return await self.bridge.await_(self._raw(request, timeout))
+
+    async def open(self) -> Mapping[str, str]:
+        """Connect unless connected, and return the headers of the server's handshake."""
+        return await self.bridge.await_(self._headers())
+
+    async def close(self) -> None:
+        """Close the connection; a later request opens a new one."""
+        await self.bridge.await_(self._close())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection stands, as far as is known without asking."""
+        link = self._connection
+        return link is not None and link.is_fresh and self._pid == os.getpid()
+
+    @property
+    def weight(self) -> RateLimit | None:
+        """What the last reply said of the request weight, None before the first."""
+        return next(
+            (limit for limit in self.limits.values() if limit.rate_limit_type == "REQUEST_WEIGHT"),
+            None,
+        )
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """The server, whether it is connected, and the weight used, in one line."""
+        state, used = "open" if self.is_open else "closed", self.weight
+        weight = f", weight {used.count}/{used.limit}" if used else ""
+        return f"{self.endpoint.name} {state}{weight}"
+
+    async def _raw(self, request: Request[Any], timeout: float | None) -> bytes:
+        reply = await self._reply(request, self.timeout if timeout is None else timeout)
+        for limit in reply.rate_limits:
+            self.limits[limit.rate_limit_type, limit.interval, limit.interval_num] = limit
+        if reply.error is not None:
+            raise reply.error
+        return bytes(reply.result)
+
+    async def _reply(self, request: Request[Any], timeout: float) -> Reply:
+        link = await self._connected()
+        try:
+            return await link.ask(request, timeout)
+        except Disconnected as lost:
+            if not request.is_read:
+                raise
+            return await self._again(request, timeout, lost)
+
+    async def _again(self, request: Request[Any], timeout: float, lost: Disconnected) -> Reply:
+        try:
+            return await (await self._connected()).ask(request, timeout)
+        except Disconnected as error:
+            error.method = request.method
+            raise error from lost
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the server said in the last handshake; empty before the first."""
+        return self._connection.headers if self._connection else {}
+
+    async def _headers(self) -> Mapping[str, str]:
+        return (await self._connected()).headers
+
+    async def _connected(self) -> Connection:
+        """Return a connection that takes requests; callers that need a new one wait for the same."""
+        if (link := self._usable()) is not None:
+            return link
+        async with self._lock():
+            if (link := self._usable()) is not None:
+                return link
+            transport = await self.endpoint.connect()
+            self._connection, self._pid = Connection(transport, self._clock()), os.getpid()
+            return self._connection
+
+    def _usable(self) -> Connection | None:
+        link = self._connection
+        if link is None or self._pid != os.getpid() or link.loop is not asyncio.get_running_loop():
+            return None
+        if link.is_fresh and self._clock() - link.opened_s > _RENEW_S:
+            link.retire()
+        return link if link.is_fresh else None
+
+    def _lock(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._opening is None or self._opening[0] is not loop:
+            self._opening = loop, asyncio.Lock()
+        return self._opening[1]
+
+    async def _close(self) -> None:
+        link, self._connection = self._connection, None
+        if link is not None and link.loop is asyncio.get_running_loop():
+            await link.close()

@@ -1,0 +1,105 @@
+"""The blocking client: `client.depth("BTCUSDT")` in a cell, a script or a thread."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from bwsresearch.client.aio import AsyncClient
+from bwsresearch.client.bridge import Bridge
+from bwsresearch.client.described import described
+from bwsresearch.client.transport import Endpoint, WebSocketEndpoint
+from bwsresearch.protocol import methods
+from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.results import RateLimit
+
+__all__ = ["Client"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _blocking(kind: Callable[P, Request[R]]) -> Callable[Concatenate["Client", P], R]:
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        return self.call(kind(*args, **kwargs))
+
+    described(method, kind)
+    return method
+
+
+class Client:
+    """A client of one server: one method per method of the API, one request each, typed records.
+
+    The connection is opened by the first request and mended when it breaks. `aio` is the same client
+    with methods to await. All threads may share one client.
+
+    Args:
+        server: a URL, `ws://…` or `wss://…`, or an endpoint.
+        timeout: seconds to wait for each reply.
+        bridge: the thread that holds the connection; the shared one when left out.
+    """
+
+    def __init__(
+        self, server: str | Endpoint, *, timeout: float = 30.0, bridge: Bridge | None = None
+    ) -> None:
+        endpoint = WebSocketEndpoint(server) if isinstance(server, str) else server
+        self.aio = AsyncClient(endpoint, timeout=timeout, bridge=bridge)
+
+    ping = _blocking(methods.Ping)
+    time = _blocking(methods.Time)
+    exchange_info = _blocking(methods.ExchangeInfo)
+    depth = _blocking(methods.Depth)
+    trades_recent = _blocking(methods.TradesRecent)
+    trades_historical = _blocking(methods.TradesHistorical)
+    trades_aggregate = _blocking(methods.TradesAggregate)
+    klines = _blocking(methods.Klines)
+    ui_klines = _blocking(methods.UiKlines)
+    avg_price = _blocking(methods.AvgPrice)
+    ticker_24hr = _blocking(methods.Ticker24hr)
+    ticker_price = _blocking(methods.TickerPrice)
+    ticker_book = _blocking(methods.TickerBook)
+
+    def call(self, request: Request[R], *, timeout: float | None = None) -> R:
+        """Send a request and return its result as a record.
+
+        Raises:
+            BinanceError: what the exchange refused, with code and msg.
+            Timeout: no reply within `timeout` seconds, the client's own when left out.
+            Disconnected: the connection could not be made, or was lost.
+        """
+        __tracebackhide__ = True
+        return self.aio.bridge.run(self.aio.call(request, timeout=timeout))
+
+    def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
+        """Send a request and return the JSON text of its result; errors as for `call`."""
+        __tracebackhide__ = True
+        return self.aio.bridge.run(self.aio.raw(request, timeout=timeout))
+
+    def close(self) -> None:
+        """Close the connection; a later request opens a new one."""
+        if self.aio.is_open:
+            self.aio.bridge.run(self.aio.close())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection stands, as far as is known without asking."""
+        return self.aio.is_open
+
+    @property
+    def weight(self) -> RateLimit | None:
+        """What the last reply said of the request weight, None before the first."""
+        return self.aio.weight
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.aio.state}>"

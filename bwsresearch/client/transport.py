@@ -1,0 +1,243 @@
+"""Connections that carry frames: over a WebSocket, or whatever else can be joined in its place.
+
+The one file of the client that knows websockets. Everything that can go wrong on the way leaves it
+as an error of this package that names the server and the cure.
+"""
+
+import contextlib
+import ipaddress
+import ssl as tls
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from socket import gaierror
+from typing import Final, Literal, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    ProxyError,
+)
+from websockets.http11 import Response
+
+from bwsresearch.errors import BinanceError, Disconnected
+from bwsresearch.protocol.messages import ErrorBody, failure
+
+__all__ = ["Endpoint", "Transport", "WebSocketEndpoint"]
+
+_CLOSE_S: Final = 1.0
+"""How long a closing connection waits for the server's good-bye."""
+
+
+class Transport(Protocol):
+    """An open connection: whole frames in both directions, in order."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the server said in its handshake; names in lower case."""
+
+    async def send(self, frame: bytes) -> None:
+        """Send one text frame; raises Disconnected when the connection is gone."""
+
+    async def receive(self) -> bytes:
+        """Return the next frame; raises Disconnected when the connection is gone."""
+
+    async def close(self) -> None:
+        """Say good-bye and close, within about a second; closing twice is fine."""
+
+
+class Endpoint(Protocol):
+    """A server that can be connected to, as often as needed and on any loop."""
+
+    @property
+    def name(self) -> str:
+        """What reprs and errors call it, such as `ws://127.0.0.1:9443`; holds no secret."""
+
+    async def connect(self) -> Transport:
+        """Open a connection; raises a BinanceError that says why it could not be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketEndpoint:
+    """A server by its URL, `ws://` or `wss://`.
+
+    `ca_file` is a PEM file with the only authorities to trust, `ssl` a context for anything more
+    special; left out, the system's authorities count. `compression` takes "deflate", which pays on
+    lines below about 40 Mbit/s only. Pings are ours: when one stays unanswered for `ping_timeout`
+    seconds, the connection counts as lost; `ping_interval` None sends none.
+
+    Raises:
+        ValueError: when the URL is no WebSocket URL, or `ca_file` cannot be read.
+    """
+
+    url: str
+    _: KW_ONLY
+    ca_file: str | Path | None = None
+    ssl: tls.SSLContext | None = field(default=None, repr=False)
+    compression: Literal["deflate"] | None = None
+    open_timeout: float = 10.0
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+
+    def __post_init__(self) -> None:
+        parts = _parts(self.url)
+        if parts.scheme == "ws" and (self.ssl is not None or self.ca_file is not None):
+            raise ValueError(f"{self.name} is not encrypted; write wss:// to use a certificate")
+        if self.ca_file is not None and self.ssl is None:
+            object.__setattr__(self, "ssl", _context(Path(self.ca_file)))
+
+    @property
+    def name(self) -> str:
+        """Scheme, host and port; the rest of a URL may hold secrets."""
+        parts = _parts(self.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        host = _parts(self.url).hostname or ""
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or host.endswith(".localhost")
+
+    async def connect(self) -> Transport:
+        """Open a connection, through the environment's proxy unless it stays on this machine."""
+        try:
+            connection = await connect(
+                self.url,
+                compression=self.compression,
+                max_size=None,  # exchangeInfo has 17 MB
+                proxy=None if self.is_loopback else True,
+                open_timeout=self.open_timeout,
+                ping_interval=self.ping_interval,
+                ping_timeout=self.ping_timeout,
+                close_timeout=_CLOSE_S,
+                ssl=(self.ssl or True) if self.url.startswith("wss") else None,
+            )
+        except InvalidStatus as error:
+            raise _refused(self.name, error.response) from error
+        except (OSError, EOFError, InvalidHandshake, InvalidProxy) as error:
+            raise _unreachable(self, error) from error
+        return _WebSocket(self.name, connection)
+
+
+class _WebSocket:
+    """A Transport over websockets."""
+
+    def __init__(self, name: str, connection: ClientConnection) -> None:
+        self._name, self._connection = name, connection
+        response = connection.response
+        pairs = response.headers.raw_items() if response else ()
+        self.headers: Mapping[str, str] = {key.lower(): value for key, value in pairs}
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._connection.send(frame, text=True)
+        except ConnectionClosed as error:
+            raise _lost(self._name, error) from error
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._connection.recv(decode=False)
+        except ConnectionClosed as error:
+            raise _lost(self._name, error) from error
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+def _parts(url: str) -> SplitResult:
+    cure = "a server's URL looks like ws://127.0.0.1:9443/ws-api/v3"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is no URL ({error}); {cure}") from None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
+        raise ValueError(f"{url!r} is no WebSocket URL; {cure}")
+    return parts
+
+
+def _context(ca_file: Path) -> tls.SSLContext:
+    try:
+        return tls.create_default_context(cafile=ca_file)
+    except (OSError, tls.SSLError) as error:
+        raise ValueError(
+            f"ca_file {ca_file} cannot be read ({error}); it takes a PEM file of certificates"
+        ) from error
+
+
+def _lost(name: str, error: ConnectionClosed) -> Disconnected:
+    """Return what the end of a connection means."""
+    if error.rcvd is not None:
+        reason = f" {error.rcvd.reason}" if error.rcvd.reason else ""
+        return Disconnected(f"{name} closed the connection ({error.rcvd.code}{reason})")
+    if error.sent is not None and error.sent.code == 1011:
+        return Disconnected(f"{name} does not answer pings; the connection is given up")
+    if error.sent is not None and error.sent.code not in (1000, 1001):
+        return Disconnected(f"{name} broke the WebSocket protocol ({error.sent.reason})")
+    return Disconnected(f"{name} dropped the connection")
+
+
+_CURES: Final = {
+    403: "the server or a firewall before it forbids access from here",
+    404: "the path of the API is /ws-api/v3",
+    451: "this exchange does not serve your region",
+}
+
+
+def _refused(name: str, response: Response) -> BinanceError:
+    """Return what a handshake means that the server answered with an HTTP status."""
+    status, retry_after = response.status_code, None
+    with contextlib.suppress(KeyError, ValueError):
+        retry_after = float(response.headers["Retry-After"])
+    try:
+        body = msgspec.json.decode(response.body or b"", type=ErrorBody)
+    except msgspec.DecodeError:
+        body = None
+    error = failure(body or ErrorBody(0, response.reason_phrase), status, None)
+    if retry_after is not None:
+        error.retry_after, error.hint = retry_after, f"try again in {retry_after:.0f} s"
+    return type(error)(
+        f"{name} refused the connection: HTTP {status} {error.msg}",
+        status=status,
+        code=error.code if body else None,
+        retry_after=error.retry_after,
+        data=error.data,
+        hint=error.hint or _CURES.get(status, ""),
+    )
+
+
+def _unreachable(server: WebSocketEndpoint, error: Exception) -> Disconnected:
+    """Return why no connection came about."""
+    name, what = server.name, str(error) or type(error).__name__
+    match error:
+        case tls.SSLCertVerificationError():
+            what = f"its certificate is not trusted ({error.verify_message})"
+            cure = "pass ca_file= for a private authority"
+        case tls.SSLError():
+            what, cure = (
+                f"it does not speak TLS as expected ({error.reason})",
+                "an unencrypted server needs ws://",
+            )
+        case gaierror():
+            what, cure = f"its name is unknown ({error.strerror})", "check the name and the network"
+        case TimeoutError():
+            what = f"no handshake within {server.open_timeout:g} s"
+            cure = "check the address, or raise open_timeout"
+        case ProxyError() | InvalidProxy():
+            what, cure = f"the proxy fails ({error})", "check HTTPS_PROXY and NO_PROXY"
+        case ConnectionRefusedError() if server.is_loopback:
+            what, cure = "nothing listens there", "start it with `bwsresearch serve`"
+        case EOFError() | InvalidHandshake():
+            what = f"it does not answer as a WebSocket server ({what})"
+            cure = "check scheme and port; encrypted servers need wss://"
+        case _:
+            cure = "check the address and the network"
+    return Disconnected(f"cannot connect to {name}: {what}", hint=cure)

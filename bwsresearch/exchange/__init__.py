@@ -1,0 +1,1 @@
+"""A spot exchange in memory: deterministic, without I/O, clock or random numbers of its own."""

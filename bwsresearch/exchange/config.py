@@ -1,0 +1,78 @@
+"""What can be set of the local exchange, with the exchange's own values as defaults."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+__all__ = ["Ban", "Config", "Limits", "Net"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Whether and when an address that goes on after a 429 is banned: 2 minutes, then twice as long."""
+
+    enabled: bool = False
+    after: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one address may use."""
+
+    weight_per_minute: int = 6000
+    connections_5m: int = 300
+    ban: Ban = field(default_factory=Ban)
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """The life of a connection: bytes and seconds."""
+
+    max_frame: int = 65_536
+    ping_interval: float = 20.0
+    pong_timeout: float = 60.0
+    max_lifetime: float = 86_400.0
+    shutdown_lead: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings; the keys of a TOML file are the names of the fields."""
+
+    limits: Limits = field(default_factory=Limits)
+    net: Net = field(default_factory=Net)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> Self:
+        """Return the configuration that nested `settings` make, such as a parsed TOML file.
+
+        Raises:
+            ValueError: naming a key that does not exist or a value that cannot be.
+        """
+        return _filled(cls, settings, "")
+
+
+def _filled(kind: type[Any], settings: Mapping[str, object], path: str) -> Any:
+    fields = {one.name: one for one in dataclasses.fields(kind)}
+    values: dict[str, object] = {}
+    for name, value in settings.items():
+        if name not in fields:
+            raise ValueError(f"{path}{name} is no setting, must be one of {', '.join(fields)}")
+        values[name] = _value(fields[name].type, value, f"{path}{name}")
+    return kind(**values)
+
+
+def _value(kind: Any, value: object, path: str) -> object:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} is {value!r}, must be a table of settings")
+        return _filled(kind, value, f"{path}.")  # type: ignore[arg-type] # it is a class here
+    allowed = (int, float) if kind is float else (kind,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{path} is {value!r}, must be {kind.__name__}")
+    if not isinstance(value, bool) and kind is not int and isinstance(value, (int, float)):
+        value = float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
+        raise ValueError(f"{path} is {value!r}, must be above 0")
+    return value

@@ -1,0 +1,144 @@
+"""The exchange's door: limits first, then the reading of parameters, then the answer.
+
+Pure: a function of the call, the address it comes from and the time. The order of the checks decides
+which of several errors a client sees. Source: web-socket-api.md "Rate limits", errors.md.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bwsresearch.exchange.answers import Answers
+from bwsresearch.exchange.config import Config
+from bwsresearch.exchange.market import Market
+from bwsresearch.protocol.limits import CONNECTION_WEIGHT, Counter, LimitRule
+from bwsresearch.protocol.messages import ErrorBody, Refusal, reply_text
+from bwsresearch.protocol.methods import CATALOGUE
+from bwsresearch.protocol.params import read
+from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.session import Call, Options
+
+__all__ = ["Answer", "Gateway"]
+
+_UNKNOWN: Final = ErrorBody(-1020, "This operation is not supported.")
+_FIRST_BAN_MS: Final = 120_000
+_LAST_BAN_MS: Final = 259_200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, and whether the connection ends with it."""
+
+    text: bytes
+    ends: bool = False
+
+
+@dataclass(slots=True)
+class _Address:
+    """What one address has used, and for how long it is banned."""
+
+    weight: Counter
+    connections: Counter
+    refused: int = 0
+    refused_in: int = -1
+    bans: int = 0
+    banned_until_ms: int = 0
+
+
+@dataclass
+class Gateway:
+    """A market behind the exchange's protocol and limits."""
+
+    market: Market
+    config: Config = field(default_factory=Config)
+
+    def __post_init__(self) -> None:
+        limits = self.config.limits
+        self._weight = LimitRule("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute)
+        self._connections = LimitRule("CONNECTIONS", "MINUTE", 5, limits.connections_5m)
+        self._answers = Answers(self.market, [self._weight.record(), self._connections.record()])
+        self._addresses: dict[str, _Address] = {}
+
+    def connect(self, address: str, now_ms: int) -> Refusal | None:
+        """Count a new connection; return why it is not let in, None when it is."""
+        used = self._address(address)
+        if used.banned_until_ms > now_ms:
+            return self._banned(used, now_ms)
+        if not used.connections.charge(1, now_ms):
+            return Refusal(
+                -1034,
+                f"Too many connection attempts from IP; current limit is "
+                f"{self._connections.limit} per '5 MINUTE'.",
+                status=429,
+                data={"serverTime": now_ms, "retryAfter": used.connections.opens_ms(now_ms)},
+            )
+        used.weight.charge(CONNECTION_WEIGHT, now_ms)
+        return None
+
+    def handle(self, call: Call, options: Options, address: str, now_ms: int) -> Answer:
+        """Return the reply to one request."""
+        used = self._address(address)
+        kind = CATALOGUE.get(call.method)
+        if used.banned_until_ms > now_ms:
+            return self._refused(call, self._banned(used, now_ms), used, now_ms, ends=True)
+        if kind is None:
+            return Answer(reply_text(call.id_text, 400, _UNKNOWN, None))
+        request = _read(kind, call)
+        weight = kind.weight_rule.minimum if isinstance(request, Refusal) else request.weight
+        if not used.weight.charge(weight, now_ms):
+            limited = self._limited(used, now_ms)
+            return self._refused(call, limited, used, now_ms, ends=limited.status == 418)
+        if isinstance(request, Refusal):
+            return self._refused(call, request, used, now_ms)
+        try:
+            result = self._answers.result(request, options.time_unit, now_ms)
+        except Refusal as refusal:
+            return self._refused(call, refusal, used, now_ms)
+        limits = [used.weight.rule.record(used.weight.count(now_ms))]
+        shown = limits if call.return_rate_limits else None
+        return Answer(reply_text(call.id_text, 200, result, shown))
+
+    def _address(self, address: str) -> _Address:
+        if address not in self._addresses:
+            self._addresses[address] = _Address(Counter(self._weight), Counter(self._connections))
+        return self._addresses[address]
+
+    def _refused(
+        self, call: Call, refusal: Refusal, used: _Address, now_ms: int, *, ends: bool = False
+    ) -> Answer:
+        limits = [used.weight.rule.record(used.weight.count(now_ms))]
+        shown = limits if call.return_rate_limits else None
+        return Answer(reply_text(call.id_text, refusal.status, refusal.body, shown), ends)
+
+    def _limited(self, used: _Address, now_ms: int) -> Refusal:
+        """Return a 429, or the ban that follows when an address does not stop."""
+        if used.refused_in != used.weight.window:
+            used.refused_in, used.refused = used.weight.window, 0
+        used.refused += 1
+        ban = self.config.limits.ban
+        if ban.enabled and used.refused > ban.after:
+            length = min(_FIRST_BAN_MS << used.bans, _LAST_BAN_MS)
+            used.bans, used.banned_until_ms = used.bans + 1, now_ms + length
+            return self._banned(used, now_ms)
+        return Refusal(
+            -1003,
+            f"Too much request weight used; current limit is {self._weight.limit} request weight "
+            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+            status=429,
+            data={"serverTime": now_ms, "retryAfter": used.weight.opens_ms(now_ms)},
+        )
+
+    def _banned(self, used: _Address, now_ms: int) -> Refusal:
+        return Refusal(
+            -1003,
+            f"Way too much request weight used; IP banned until {used.banned_until_ms}. "
+            "Please use WebSocket Streams for live updates to avoid bans.",
+            status=418,
+            data={"serverTime": now_ms, "retryAfter": used.banned_until_ms},
+        )
+
+
+def _read(kind: type[Request[Any]], call: Call) -> Request[Any] | Refusal:
+    try:
+        return read(kind, call.params)
+    except Refusal as refusal:
+        return refusal

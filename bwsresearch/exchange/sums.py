@@ -1,0 +1,59 @@
+"""Recorded bars into coarser ones: prices, counts and times as they are, volumes added exactly."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bwsresearch.enums import Interval
+from bwsresearch.exchange.market import UNIT, Ints
+from bwsresearch.times import STEP_MS, next_open, open_times
+
+__all__ = ["coarser"]
+
+Rows: TypeAlias = Mapping[
+    str, npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.bool_]
+]
+
+
+def coarser(columns: Rows, finer: Interval, interval: Interval, shift_ms: int) -> Rows:
+    """Return bars of `interval` from bars of `finer`; those that reach beyond the rows are left out.
+
+    A bar with some of its parts missing is the sum of the others, as on the exchange. Edges are
+    those of a zone `shift_ms` ahead of UTC.
+    """
+    fine = columns["open_time"].astype(np.int64) // 1000
+    opens = open_times(interval, fine + shift_ms) - shift_ms
+    first = np.flatnonzero(np.concatenate([[True], opens[1:] != opens[:-1]]))
+    last = np.append(first[1:], len(opens)) - 1
+    starts = opens[first]
+    ends = np.array([next_open(interval, int(t) + shift_ms) - shift_ms for t in starts], np.int64)
+    whole = slice(int(starts[0] < fine[0]), len(starts) - int(ends[-1] > fine[-1] + STEP_MS[finer]))
+    sums = {
+        name: _sum(columns[name], first)
+        for name in ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
+    }
+    found: Rows = {
+        "open_time": starts * 1000,
+        "open": columns["open"][first],
+        "high": np.maximum.reduceat(columns["high"], first),
+        "low": np.minimum.reduceat(columns["low"], first),
+        "close": columns["close"][last],
+        "close_time": (ends - 1) * 1000,
+        "trades": np.add.reduceat(columns["trades"].astype(np.int64), first),
+        **sums,
+    }
+    return {name: values[whole] for name, values in found.items()}
+
+
+def _sum(amounts: npt.NDArray[np.generic], first: Ints) -> npt.NDArray[np.float64]:
+    """Return the sums of stretches, each rounded once: wholes and 1e-8 parts are added as integers."""
+    values = amounts.astype(np.float64)
+    whole = np.floor(values)
+    parts = np.rint((values - whole) * UNIT).astype(np.int64)
+    wholes = np.add.reduceat(whole.astype(np.int64), first)
+    rest = np.add.reduceat(parts, first)
+    wholes += rest // UNIT
+    # Both terms are exact, and so is their sum up to the one rounding of the result.
+    return wholes.astype(np.float64) + (rest % UNIT) / UNIT

@@ -1,0 +1,11 @@
+"""Years of klines and trades as one frame: planned in pages, cached, repaired, reported."""
+
+from bwsresearch.history import bars, books, ticks
+from bwsresearch.history.blocking import blocking
+
+__all__ = ["agg_trades", "depth", "klines", "trades"]
+
+klines = blocking(bars.klines)
+agg_trades = blocking(ticks.agg_trades)
+trades = blocking(ticks.trades)
+depth = blocking(books.depth)

@@ -1,0 +1,45 @@
+"""What time it is at the server, asked for once and then carried on."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from bwsresearch.client.aio import AsyncClient
+from bwsresearch.protocol.methods import Time
+
+__all__ = ["server_now"]
+
+_GOOD_FOR_S: Final = 600.0
+_DISAGREE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    server_ms: int
+    monotonic_s: float
+    wall_s: float
+
+    def now_ms(self) -> int | None:
+        """Return the server's time, None when this reading is too old or the machine has slept."""
+        passed, wall = time.monotonic() - self.monotonic_s, time.time() - self.wall_s
+        if passed > _GOOD_FOR_S or abs(passed - wall) > _DISAGREE_S:
+            return None
+        return self.server_ms + int(passed * 1000)
+
+
+_readings: WeakKeyDictionary[AsyncClient, _Reading] = WeakKeyDictionary()
+
+
+async def server_now(client: AsyncClient, timeout: float | None) -> int:
+    """Return the server's epoch milliseconds, never ahead of it; one `time` request in ten minutes.
+
+    The reply's travel is not added: a bar counts as closed a moment late rather than too early.
+    """
+    reading = _readings.get(client)
+    now = reading.now_ms() if reading else None
+    if now is not None:
+        return now
+    server_ms = (await client.call(Time(), timeout=timeout)).server_time
+    _readings[client] = _Reading(server_ms, time.monotonic(), time.time())
+    return server_ms

@@ -1,0 +1,108 @@
+"""What a person asks for, as a range of time and a list of symbols."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from bwsresearch.times import TimeLike, epoch_ms, iso, period_start
+
+__all__ = ["CacheMode", "Range", "Span", "as_cache_mode", "as_symbols", "needs_clock", "resolved"]
+
+CacheMode: TypeAlias = bool | Literal["refresh"]
+"""True reads and fills the cache, False leaves it alone, "refresh" fetches again and overwrites."""
+
+_SYMBOL: Final = re.compile(r"[\w\-.]{1,50}")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The range as it was asked for; nothing is resolved yet."""
+
+    start: TimeLike | None
+    end: TimeLike | None
+    period: str | None
+
+    def __post_init__(self) -> None:
+        if self.period is not None and self.start is not None:
+            raise ValueError(
+                f"start is {self.start!r} and period {self.period!r}; give start and end, "
+                "or period and end"
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no start was given in any form."""
+        return self.start is None and self.period is None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Milliseconds, half-open."""
+
+    start_ms: int
+    end_ms: int
+
+    def __str__(self) -> str:
+        return f"[{iso(self.start_ms)}, {iso(self.end_ms)})"
+
+
+def needs_clock(span: Span) -> bool:
+    """Whether the range depends on what time it is now."""
+    return span.end is None or _is_relative(span.end) or _is_relative(span.start) or span.is_open
+
+
+def _is_relative(value: TimeLike | None) -> bool:
+    return isinstance(value, str) and value.strip().startswith(("-", "now"))
+
+
+def resolved(span: Span, now_ms: int) -> Range:
+    """Return the range that `span` means at `now_ms`; a span without start begins at its end.
+
+    Raises:
+        ValueError: when a time cannot be read, or the range ends before it starts.
+    """
+    end_ms = now_ms if span.end is None else epoch_ms(span.end, now_ms, name="end")
+    if span.period is not None:
+        start_ms = period_start(span.period, end_ms)
+    elif span.start is not None:
+        start_ms = epoch_ms(span.start, now_ms)
+    else:
+        start_ms = end_ms
+    if start_ms > end_ms:
+        raise ValueError(
+            f"start {iso(start_ms)} is after end {iso(end_ms)}; a range is [start, end), in UTC"
+        )
+    return Range(start_ms, end_ms)
+
+
+def as_symbols(symbols: str | Sequence[str]) -> list[str]:
+    """Return symbols in upper case.
+
+    Raises:
+        ValueError: when there is none, one is named twice, or one cannot be a symbol.
+        TypeError: when it is neither text nor a sequence of texts.
+    """
+    names = [symbols] if isinstance(symbols, str) else list(symbols)
+    if not names:
+        raise ValueError("symbols is empty, give at least one such as 'BTCUSDT'")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"symbol is {name!r}, must be text such as 'BTCUSDT'")
+        if not _SYMBOL.fullmatch(name):
+            cure = name.replace("/", "").replace(" ", "").upper() or "BTCUSDT"
+            raise ValueError(
+                f"symbol is {name!r}, must be letters and digits; did you mean {cure!r}?"
+            )
+    upper = [name.upper() for name in names]
+    twice = next((name for name in upper if upper.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"symbol {twice} is named twice, name it once")
+    return upper
+
+
+def as_cache_mode(cache: object) -> CacheMode:
+    """Return `cache` if it is one of True, False and "refresh"; a ValueError otherwise."""
+    if cache is True or cache is False or cache == "refresh":
+        return cache
+    raise ValueError(f"cache is {cache!r}, must be True, False or 'refresh'")

@@ -1,0 +1,235 @@
+"""Names to things: a server's name to a client, a market's name to an exchange in this process.
+
+The first call of a notebook finds its client here: the one that `connect` made last, or else the
+one that the environment variable BWS_SERVER names, or else production.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bwsresearch.cache import Cache, upkeep
+from bwsresearch.client.aio import AsyncClient
+from bwsresearch.client.sync import Client
+from bwsresearch.client.transport import Endpoint, Transport, WebSocketEndpoint
+from bwsresearch.enums import INTERVALS
+from bwsresearch.errors import CacheError, Disconnected
+from bwsresearch.exchange.config import Config
+from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.market import Market
+from bwsresearch.exchange.recorded import RecordedMarket, Recording
+from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.protocol.session import ServerSession
+from bwsresearch.tables import KLINES, SCHEMAS, TRADES, Columns
+
+__all__ = [
+    "SERVERS",
+    "LocalEndpoint",
+    "connect",
+    "default_client",
+    "implied",
+    "live_clock",
+    "recorded_market",
+    "server_of",
+]
+
+SERVERS: Final = {
+    "production": "wss://ws-api.binance.com:443/ws-api/v3",
+    "testnet": "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    "demo": "wss://demo-ws-api.binance.com/ws-api/v3",
+}
+"""The exchange's servers by name; "local" is an exchange in this process."""
+
+_NAMES: Final = {url: name for name, url in SERVERS.items()} | {
+    # The document of 2023 has this address of the testnet.
+    "wss://testnet.binance.vision/ws-api/v3": "testnet",
+}
+_MARKET: Final = "x-bws-market"
+_RECORDED: Final = "x-bws-recorded"
+
+
+def live_clock() -> int:
+    """Return this machine's epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEndpoint:
+    """An exchange in this process: the same protocol and limits, without a socket."""
+
+    gateway: Gateway
+    clock: Callable[[], int] = live_clock
+
+    @property
+    def name(self) -> str:
+        """What reprs call it."""
+        return "local"
+
+    async def connect(self) -> Transport:
+        """Open a connection to it."""
+        refusal = self.gateway.connect("local", self.clock())
+        if refusal is not None:
+            raise Disconnected(f"the local exchange refused: {refusal.body.msg}")
+        return _InProcess(self.gateway, self.clock)
+
+
+@dataclass
+class _InProcess:
+    """A Transport whose other end is a gateway."""
+
+    gateway: Gateway
+    clock: Callable[[], int]
+    _session: ServerSession = field(default_factory=ServerSession)
+    _frames: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What a handshake would tell."""
+        return {_MARKET: self.gateway.market.identity, _RECORDED: _recorded(self.gateway.market)}
+
+    async def send(self, frame: bytes) -> None:
+        call = self._session.receive(frame)
+        if isinstance(call, bytes):
+            self._frames.put_nowait(call)
+            return
+        answer = self.gateway.handle(call, self._session.options, "local", self.clock())
+        self._frames.put_nowait(answer.text)
+        if answer.ends:
+            self._frames.put_nowait(None)
+        await asyncio.sleep(0)  # answering takes time: let others on this loop have theirs
+
+    async def receive(self) -> bytes:
+        frame = await self._frames.get()
+        if frame is None:
+            raise Disconnected("the local exchange closed the connection")
+        return frame
+
+    async def close(self) -> None:
+        self._frames.put_nowait(None)
+
+
+def _recorded(market: Market) -> str:
+    return ";".join(f"{name}={','.join(what)}" for name, what in market.recorded.items())
+
+
+def recorded_market(root: Path, server: str = "production") -> RecordedMarket:
+    """Return the cached rows of one server as a market.
+
+    Raises:
+        CacheError: when the cache holds nothing of that server.
+    """
+    klines: dict[str, dict[str, Columns]] = {}
+    trades: dict[str, Columns] = {}
+    for place, _ in upkeep.series(root):
+        if place.server != server or place.kind not in (KLINES.name, TRADES.name):
+            continue
+        cache = Cache(root, server)
+        columns, _ = cache.read(SCHEMAS[place.kind], place.symbol, place.interval, 0, 2**43)
+        if place.interval is None:
+            trades[place.symbol] = columns
+        else:
+            klines.setdefault(place.symbol, {})[place.interval] = columns
+    if not klines and not trades:
+        raise CacheError(
+            f"the cache at {root} holds nothing of {server}; "
+            "import archives with `bwsresearch import`, or pull some"
+        )
+    return RecordedMarket(
+        {
+            name: Recording(klines.get(name, {}), trades.get(name))  # type: ignore[arg-type] # the cache writes intervals only
+            for name in klines | trades
+        }
+    )
+
+
+def endpoint_of(server: str) -> Endpoint:
+    """Return the endpoint of a server's name or URL.
+
+    Raises:
+        ValueError: when it is neither.
+    """
+    if server == "local":
+        return LocalEndpoint(Gateway(SyntheticMarket(), Config()))
+    if server in SERVERS:
+        return WebSocketEndpoint(SERVERS[server])
+    if "://" not in server:
+        names = ", ".join([*SERVERS, "local"])
+        raise ValueError(
+            f"server is {server!r}, must be one of {names}, or a URL ws://… or wss://…"
+        )
+    return WebSocketEndpoint(server)
+
+
+_default: list[Client] = []
+_default_lock = threading.Lock()
+
+
+def connect(
+    server: str | Endpoint | None = None,
+    *,
+    timeout: float = 30.0,
+    ca_file: str | Path | None = None,
+) -> Client:
+    """Return a client of `server`, which becomes the default of `bws.klines` and its like.
+
+    Nothing is sent before the first request.
+
+    Args:
+        server: "production", "testnet", "demo", "local" (an exchange in this process), or a URL such
+            as "ws://127.0.0.1:9443/ws-api/v3"; BWS_SERVER or production when left out.
+        timeout: seconds to wait for each reply.
+        ca_file: a PEM file with the authorities to trust, for a server of your own.
+
+    Raises:
+        ValueError: when the server cannot be meant.
+    """
+    chosen = server if server is not None else os.environ.get("BWS_SERVER") or "production"
+    endpoint = endpoint_of(chosen) if isinstance(chosen, str) else chosen
+    if ca_file is not None:
+        if not isinstance(endpoint, WebSocketEndpoint):
+            raise ValueError(f"ca_file is {ca_file}, but {endpoint.name} needs no certificate")
+        endpoint = WebSocketEndpoint(endpoint.url, ca_file=ca_file)
+    client = Client(endpoint, timeout=timeout)
+    with _default_lock:
+        _default[:] = [client]
+    return client
+
+
+def default_client() -> Client:
+    """Return the client of calls that name none."""
+    with _default_lock:
+        known = _default[0] if _default else None
+    return known or connect()
+
+
+async def server_of(connection: AsyncClient) -> str:
+    """Return the name under which a client's rows are cached; only unnamed servers are asked."""
+    endpoint = connection.endpoint
+    if isinstance(endpoint, WebSocketEndpoint) and endpoint.url in _NAMES:
+        return _NAMES[endpoint.url]
+    headers = await connection.open()
+    if market := headers.get(_MARKET):
+        return market
+    parts = urlsplit(endpoint.name)
+    return f"{parts.hostname}_{parts.port}" if parts.port else str(parts.hostname)
+
+
+def implied(connection: AsyncClient, symbol: str, what: str) -> bool:
+    """Whether a recorded market did not record this: an interval, "trades", "aggs" or "depth"."""
+    recorded = connection.headers.get(_RECORDED, "")
+    kept = dict(part.split("=", 1) for part in recorded.split(";") if "=" in part)
+    if symbol not in kept:
+        return False
+    have = kept[symbol].split(",")
+    if "trades" in have:
+        return what == "depth"
+    if what not in INTERVALS:
+        return True
+    order = list(INTERVALS)  # shortest first: what is longer than a recorded bar is its sum
+    return all(one not in order or order.index(one) > order.index(what) for one in have)
