@@ -32,6 +32,7 @@ __all__ = [
     "Schema",
     "arrow_schema",
     "checked",
+    "checked_arrow",
     "concat",
     "decode_agg_trades",
     "decode_klines",
@@ -322,33 +323,34 @@ def to_arrow(schema: Schema, columns: Columns) -> pa.Table:
     return pa.table(arrays, schema=types)
 
 
+def checked_arrow(schema: Schema, found: pa.Schema) -> None:
+    """Raise ValueError unless the columns are those of the schema, in its types and order."""
+    wanted = arrow_schema(schema)
+    if found.names != wanted.names:
+        raise ValueError(f"columns are {', '.join(found.names)}, must be {', '.join(wanted.names)}")
+    for name, kind in zip(wanted.names, wanted.types, strict=True):
+        if found.field(name).type != kind:
+            raise ValueError(f"column {name} is {found.field(name).type}, must be {kind}")
+
+
 def from_arrow(schema: Schema, table: pa.Table) -> Columns:
     """Return an Arrow table of this schema as columns, in new arrays.
 
     Raises:
         ValueError: when a column is missing, has another type or holds nulls.
     """
-    return {name: _from_arrow(table, name, field) for name, field in _fields(schema)}
+    checked_arrow(schema, table.schema)
+    return {name: _from_arrow(table.column(name), name) for name in schema.dtypes}
 
 
-def _fields(schema: Schema) -> list[tuple[str, pa.DataType]]:
-    return [(field.name, field.type) for field in arrow_schema(schema)]
-
-
-def _from_arrow(table: pa.Table, name: str, kind: pa.DataType) -> Column:
-    index = table.schema.get_field_index(name)
-    if index < 0:
-        raise ValueError(f"column {name} is missing")
-    column = table.column(index)
-    if column.type != kind:
-        raise ValueError(f"column {name} is {column.type}, must be {kind}")
+def _from_arrow(column: pa.ChunkedArray, name: str) -> Column:
     if column.null_count:
         raise ValueError(f"column {name} holds {column.null_count} nulls, must hold none")
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     pieces = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
     if not pieces:
-        return cast("Column", np.empty(0, kind.to_pandas_dtype()))
+        return cast("Column", np.empty(0, column.type.to_pandas_dtype()))
     return cast("Column", np.concatenate(pieces))
 
 

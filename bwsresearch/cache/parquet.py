@@ -39,7 +39,7 @@ class Footer(msgspec.Struct, frozen=True):
     rows: int = 0
 
 
-def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[Columns, Footer] | None:
+def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[pa.Table, Footer] | None:
     """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
 
     Raises:
@@ -49,15 +49,9 @@ def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[Column
         if file is None:
             return None
         footer = _footer(file)
-        if file.schema_arrow.names != list(schema.dtypes):
-            raise Damaged(f"its columns are {', '.join(file.schema_arrow.names)}")
-        groups = _groups(file, start_ms * 1000, end_ms * 1000)
-        table = file.read_row_groups(groups, use_threads=False)
-        columns = tables.from_arrow(schema, table)
-    times = columns[schema.time]
-    if len(times) and not (times[0] >= start_ms * 1000 and times[-1] < end_ms * 1000):
-        columns = tables.sliced(columns, _between(times, start_ms * 1000, end_ms * 1000))
-    return columns, footer
+        tables.checked_arrow(schema, file.schema_arrow)
+        table = file.read_row_groups(_groups(file, start_ms * 1000, end_ms * 1000))
+        return _between(schema, table, start_ms * 1000, end_ms * 1000), footer
 
 
 def read_footer(path: Path) -> Footer | None:
@@ -120,12 +114,16 @@ def _groups(file: "pq.ParquetFile", start_us: int, end_us: int) -> list[int]:
     return kept
 
 
-def _between(times: tables.Column, start_us: int, end_us: int) -> slice | np.ndarray[Any, Any]:
-    """Return the rows in [start_us, end_us): a slice where times ascend, else a mask."""
+def _between(schema: Schema, table: pa.Table, start_us: int, end_us: int) -> pa.Table:
+    """Return the rows in [start_us, end_us): a slice where times ascend, else a selection."""
+    times = table.column(schema.time).cast(pa.int64()).to_numpy()
+    inside = (times >= start_us) & (times < end_us)
+    if inside.all():
+        return table
     if (times[1:] >= times[:-1]).all():
         first, last = np.searchsorted(times, [start_us, end_us])
-        return slice(int(first), int(last))
-    return (times >= start_us) & (times < end_us)
+        return table.slice(first, last - first)
+    return table.filter(pa.array(inside))
 
 
 def write(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
@@ -61,15 +62,15 @@ class Cache:
             CacheError: when the folder cannot be read.
         """
         place = self._place(schema, symbol, interval)
-        parts: list[Columns] = []
+        parts = [tables.arrow_schema(schema).empty_table()]
         covered: list[Spans] = []
         for partition in place.partitions(start_ms, end_ms):
             path = self._path(place, partition)
             found = self._read(schema, path, start_ms, end_ms)
             if found is not None:
-                parts.append(found[0])
+                parts.append(found[0].replace_schema_metadata(None))
                 covered.append(clip(found[1].coverage, start_ms, end_ms))
-        return tables.concat(schema, parts), union(*covered)
+        return tables.from_arrow(schema, pa.concat_tables(parts)), union(*covered)
 
     def write(
         self,
@@ -112,7 +113,7 @@ class Cache:
 
     def _read(
         self, schema: Schema, path: Path, start_ms: int, end_ms: int
-    ) -> tuple[Columns, parquet.Footer] | None:
+    ) -> tuple[pa.Table, parquet.Footer] | None:
         with _told(f"the cache at {self.root} cannot be read"):
             try:
                 return parquet.read(schema, path, start_ms, end_ms)
@@ -150,7 +151,7 @@ class Cache:
                 self._move_aside(path, damage)
                 old = None
             if old is not None:
-                columns = tables.concat(schema, [old[0], columns])
+                columns = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
                 covered = union(old[1].coverage, covered)
                 source = source if old[1].source == source else "mixed"
             self._sweep()

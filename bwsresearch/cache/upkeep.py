@@ -129,7 +129,8 @@ def _problems(place: Place, path: Path) -> Iterator[str]:
         yield f"damaged: {damage}; its rows are fetched again when they are asked for"
         return
     if found is not None:
-        yield from _row_problems(schema, found[0], found[1], place, path)
+        columns = tables.from_arrow(schema, found[0])
+        yield from _row_problems(schema, columns, found[1], place, path)
 
 
 def _row_problems(

@@ -1,0 +1,7 @@
+"""Backtests: a pure function of closed klines to exposure, explicit rules, exact fills."""
+
+from bwsresearch.backtesting.engine import backtest
+from bwsresearch.backtesting.result import Result
+from bwsresearch.backtesting.rules import Rules
+
+__all__ = ["Result", "Rules", "backtest"]
