@@ -1,0 +1,25 @@
+"""What all tests share: a cache of their own, and the place of real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def cache_dir(tmp_path, monkeypatch):
+    """Every test has an empty cache; none touches the user's."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BWS_CACHE_DIR", str(folder))
+    for name in ("BWS_SERVER", "BWS_API_KEY", "BWS_API_SECRET", "BWS_PRIVATE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of recorded market data; tests that need it are skipped without."""
+    folder = os.environ.get("BWS_REAL_DATA")
+    if not folder:
+        pytest.skip("BWS_REAL_DATA does not name a folder of recorded data")
+    return Path(folder)
