@@ -118,12 +118,13 @@ def _recorded(market: Market) -> str:
     return ";".join(f"{name}={','.join(what)}" for name, what in market.recorded.items())
 
 
-def recorded_market(root: Path, server: str = "production") -> RecordedMarket:
-    """Return the cached rows of one server as a market.
+def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
+    """Return the cached rows of one server as a market; production's, or the only one's, by default.
 
     Raises:
-        CacheError: when the cache holds nothing of that server.
+        CacheError: when the cache holds nothing of that server, or leaves open which is meant.
     """
+    server = server or _only_server(root)
     klines: dict[str, dict[str, Columns]] = {}
     trades: dict[str, Columns] = {}
     for place, _ in upkeep.series(root):
@@ -146,6 +147,15 @@ def recorded_market(root: Path, server: str = "production") -> RecordedMarket:
             for name in klines | trades
         }
     )
+
+
+def _only_server(root: Path) -> str:
+    servers = {place.server for place, _ in upkeep.series(root)} or {"production"}
+    if "production" not in servers and len(servers) > 1:
+        raise CacheError(
+            f"the cache at {root} holds rows of {', '.join(sorted(servers))}; name one of them"
+        )
+    return "production" if "production" in servers else servers.pop()
 
 
 def endpoint_of(server: str) -> Endpoint:

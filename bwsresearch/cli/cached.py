@@ -1,0 +1,105 @@
+"""`bwsresearch import` and `bwsresearch cache …`: the cache from the command line."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import pandas as pd
+import typer
+
+from bwsresearch import cache as caches
+from bwsresearch.cli.options import CacheDir, use_cache
+
+__all__ = ["EXAMPLES", "app", "import_"]
+
+EXAMPLES: Final = """\b
+Examples:
+  bwsresearch import BTCUSDT-1h-2024-12.zip BTCUSDT-trades-2024-12-01.zip
+  bwsresearch import klines/BTCUSDT/15m.jsonl.gz
+  bwsresearch import rows.csv --symbol BTCUSDT --interval 1h
+"""
+_CLEAR: Final = """\b
+Examples:
+  bwsresearch cache clear BTCUSDT --interval 1m
+  bwsresearch cache clear --all
+"""
+
+app = typer.Typer(
+    help="See what is cached, check it, remove it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="CSV, .gz, .zip, .jsonl or .json.")],
+    *,
+    symbol: Annotated[str | None, typer.Option(help="When the path does not tell it.")] = None,
+    interval: Annotated[str | None, typer.Option(help="Of klines; likewise.")] = None,
+    server: Annotated[str, typer.Option(help="Whose rows they are.")] = "production",
+    cache: CacheDir = None,
+) -> None:
+    """Import archives into the cache.
+
+    Klines, trades and aggregate trades; each file whole or not at all. Takes the exchange's public archives (data.binance.vision) and native rows of the API.
+    """
+    use_cache(cache)
+    for file in files:
+        row = caches.import_(file, symbol=symbol, interval=interval, server=server).iloc[0]
+        what = f"{row['symbol']} {row['interval'] or row['kind']}"
+        span = f", {row['start']:%Y-%m-%d %H:%M} to {row['end']:%Y-%m-%d %H:%M}"
+        typer.echo(f"{file}: {row['rows']:,} rows of {what}{span if row['rows'] else ''}")
+
+
+@app.command()
+def path(*, cache: CacheDir = None) -> None:
+    """Print the folder."""
+    use_cache(cache)
+    typer.echo(caches.path())
+
+
+@app.command()
+def info(*, cache: CacheDir = None) -> None:
+    """List what is cached: rows, range and size of every series."""
+    use_cache(cache)
+    table = caches.info()
+    if table.empty:
+        typer.echo(f"nothing is cached in {caches.path()}")
+        return
+    table["mb"] = table["mb"].round(2)
+    typer.echo(_text(table.drop(columns="path")))
+    typer.echo(f"{table['rows'].sum():,} rows, {table['mb'].sum():,.2f} MB in {caches.path()}")
+
+
+@app.command()
+def verify(*, cache: CacheDir = None) -> None:
+    """Read every file; exit status 1 when there is a problem."""
+    use_cache(cache)
+    problems = caches.verify()
+    for _, row in problems.iterrows():
+        typer.echo(f"{row['path']}: {row['problem']}")
+    if len(problems):
+        raise typer.Exit(1)
+    typer.echo(f"{len(caches.info())} series in {caches.path()} are sound")
+
+
+@app.command(epilog=_CLEAR)
+def clear(
+    symbol: Annotated[str | None, typer.Argument(help="All symbols when left out.")] = None,
+    *,
+    interval: Annotated[str | None, typer.Option(help="Of klines.")] = None,
+    kind: Annotated[str | None, typer.Option(help="klines, aggs or trades.")] = None,
+    server: Annotated[str | None, typer.Option(help="Whose rows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Needed to clear it all.")] = False,
+    cache: CacheDir = None,
+) -> None:
+    """Remove what matches all that is given."""
+    use_cache(cache)
+    if not everything and (symbol, interval, kind, server) == (None, None, None, None):
+        raise typer.BadParameter("this would remove everything; add --all if you mean it")
+    freed = caches.clear(symbol, interval=interval, kind=kind, server=server)
+    typer.echo(f"{freed / 1e6:,.2f} MB removed from {caches.path()}")
+
+
+def _text(table: pd.DataFrame) -> str:
+    shown = table.copy()
+    for name in ("start", "end"):
+        shown[name] = shown[name].dt.strftime("%Y-%m-%d %H:%M")
+    return shown.to_string(index=False, na_rep="")

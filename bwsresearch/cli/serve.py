@@ -1,0 +1,126 @@
+"""`bwsresearch serve`: the local exchange as a program."""
+
+import asyncio
+import datetime as dt
+import os
+import ssl
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from bwsresearch import local, server
+from bwsresearch.cache import default_root
+from bwsresearch.cli.options import CacheDir, use_cache
+from bwsresearch.exchange.config import Config
+from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.market import Market
+from bwsresearch.exchange.synthetic import SyntheticMarket
+
+__all__ = ["EXAMPLES", "clock_of", "config_of", "running_from", "serve"]
+
+EXAMPLES: Final = """\b
+Examples:
+  bwsresearch serve                              a synthetic market on port 9443
+  bwsresearch serve --port 0 --clock 2024-01-01  any free port; it is 2024 there
+  bwsresearch serve --market cache               what the cache holds of production
+  bwsresearch serve --config exchange.toml       with [limits] weight_per_minute = 100000
+"""
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)] = 9443,
+    market: Annotated[
+        Literal["synthetic", "cache"],
+        typer.Option(help="A market made from --seed, or the recorded one in the cache."),
+    ] = "synthetic",
+    cache: CacheDir = None,
+    source: Annotated[
+        str | None, typer.Option(help="Whose rows of the cache; production if it is there.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the synthetic market.", min=0)] = 1,
+    clock: Annotated[
+        str, typer.Option(help="live, or the ISO time (UTC) from which the exchange's clock runs.")
+    ] = "live",
+    latency_ms: Annotated[float, typer.Option(help="Added to each reply.", min=0)] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with limits and more.")] = None,
+    tls: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="PEM files of certificate and key; serves wss.", metavar="CERT KEY"),
+    ] = None,
+) -> None:
+    """Serve a local exchange until Ctrl-C.
+
+    It speaks the WebSocket API. Prints `listening on ws://HOST:PORT/ws-api/v3` when it is ready. Binds to loopback unless told
+    otherwise, and refuses web pages.
+    """
+    use_cache(cache)
+    settings, now = config_of(config), clock_of(clock)
+    gateway = Gateway(_market(market, seed, source), settings)
+    context = _context(*tls) if tls else None
+    try:
+        asyncio.run(
+            server.run(gateway, clock=now, host=host, port=port, latency_ms=latency_ms, ssl=context)
+        )
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port} ({_reason(error)}); "
+            "choose another --port, 0 for any free one"
+        ) from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def config_of(path: Path | None) -> Config:
+    """Return the settings of a TOML file; the exchange's own without one.
+
+    Raises:
+        ValueError: naming file, key and value.
+    """
+    if path is None:
+        return Config()
+    try:
+        return Config.of(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--config {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def clock_of(text: str) -> Callable[[], int]:
+    """Return the clock that `text` names, in epoch milliseconds: "live", or a time it starts at."""
+    if text == "live":
+        return local.live_clock
+    try:
+        start = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"--clock is {text!r}, must be live or an ISO time such as 2024-01-31T12:00"
+        ) from None
+    return running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
+
+
+def running_from(start: dt.datetime) -> Callable[[], int]:
+    """Return a clock that shows `start` now and runs on."""
+    zero = time.monotonic_ns() - int(start.timestamp() * 1_000_000_000)
+    return lambda: (time.monotonic_ns() - zero) // 1_000_000
+
+
+def _market(kind: str, seed: int, source: str | None) -> Market:
+    if kind == "synthetic":
+        return SyntheticMarket(seed)
+    return local.recorded_market(default_root(), source)
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"--tls {certificate} {key}: {error}; both must be PEM files") from None
+    return context

@@ -1,0 +1,40 @@
+ROW = "1733011200000,100.0,101.0,99.0,100.5,12.5,1733014799999,1250.0,10,6.0,600.0,0\n"
+
+
+def test_an_import_is_listed_checked_and_removed(bws, tmp_path, cache_dir):
+    file = tmp_path / "BTCUSDT-1h-2024-12.csv"
+    file.write_text(ROW)
+    assert bws("import", file).out == (
+        f"{file}: 1 rows of BTCUSDT 1h, 2024-12-01 00:00 to 2024-12-01 00:00\n"
+    )
+    info = bws("cache", "info").out
+    assert "production" in info
+    assert "BTCUSDT" in info
+    assert f"MB in {cache_dir}" in info
+    assert bws("cache", "verify").out == f"1 series in {cache_dir} are sound\n"
+    assert bws("cache", "clear", "BTCUSDT", "--interval", "1h").status == 0
+    assert bws("cache", "info").out == f"nothing is cached in {cache_dir}\n"
+
+
+def test_a_damaged_file_is_named_and_the_status_says_so(bws, tmp_path, cache_dir):
+    file = tmp_path / "BTCUSDT-1h-2024-12.csv"
+    file.write_text(ROW)
+    bws("import", file)
+    stored = next(cache_dir.rglob("*.parquet"))
+    stored.write_bytes(b"PAR1 no more")
+    ran = bws("cache", "verify")
+    assert ran.status == 1
+    assert ran.out.startswith(f"{stored}: damaged")
+
+
+def test_options_name_what_a_path_does_not(bws, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text(ROW)
+    assert "does not tell its symbol" in bws("import", file).err
+    assert bws("import", file, "--symbol", "ethusdt", "--interval", "1h").out.endswith(
+        "1 rows of ETHUSDT 1h, 2024-12-01 00:00 to 2024-12-01 00:00\n"
+    )
+
+
+def test_another_cache_is_used_when_named(bws, tmp_path):
+    assert bws("cache", "path", "--cache", tmp_path / "other").out == f"{tmp_path / 'other'}\n"

@@ -1,0 +1,17 @@
+def test_a_second_pull_comes_from_the_cache(bws):
+    args = ["pull", "BTCUSDT", "ethusdt", "--start", "2024-01-01", "--end", "2024-01-03",
+            "--server", "local"]  # fmt: skip
+    span = "48 rows of [2024-01-01, 2024-01-03), from"
+    assert bws(*args).out == f"BTCUSDT 1h: {span} network\nETHUSDT 1h: {span} network\n"
+    assert bws(*args).out == f"BTCUSDT 1h: {span} cache\nETHUSDT 1h: {span} cache\n"
+    assert bws(*args, "--refresh").out.startswith(f"BTCUSDT 1h: {span} network\n")
+
+
+def test_trades_are_pulled_by_kind(bws):
+    ran = bws(
+        "pull", "XRPUSDT", "--kind", "agg_trades", "--server", "local",
+        "--start", "2024-01-01T00:00", "--end", "2024-01-01T00:05",
+    )  # fmt: skip
+    assert ran.status == 0
+    assert ran.out.startswith("XRPUSDT agg_trades: ")
+    assert ran.out.endswith(" rows of [2024-01-01, 2024-01-01 00:05), from network\n")

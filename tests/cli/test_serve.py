@@ -1,0 +1,87 @@
+import os
+import signal
+
+import pytest
+
+import bwsresearch
+from bwsresearch.cli.serve import clock_of, config_of, running_from
+from bwsresearch.exchange.config import Config
+
+
+def listening(process):
+    line = process.stdout.readline()
+    assert line.startswith("listening on ws://127.0.0.1:"), process.stderr.read()
+    return line.removeprefix("listening on ").strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal_and_stops_cleanly(started, number):
+    process = started("serve", "--port", "0", "--clock", "2024-01-31T12:00")
+    with bwsresearch.connect(listening(process)) as client:
+        now_ms = client.time().server_time
+        assert 1_706_702_400_000 <= now_ms < 1_706_702_400_000 + 600_000
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_seed_makes_another_market(started):
+    prices = []
+    for seed in (1, 2):
+        process = started("serve", "--port", "0", "--seed", seed)
+        with bwsresearch.connect(listening(process)) as client:
+            bar = client.klines("BTCUSDT", "1d", start_time=1_704_067_200_000, limit=1)[0]
+            prices.append(bar.close)
+    assert prices[0] != prices[1]
+
+
+def test_a_config_file_sets_limits(started, tmp_path):
+    file = tmp_path / "exchange.toml"
+    file.write_text("[limits]\nweight_per_minute = 30\n")
+    process = started("serve", "--port", "0", "--config", file)
+    with bwsresearch.connect(listening(process)) as client:
+        client.exchange_info("BTCUSDT")
+        with pytest.raises(bwsresearch.RateLimited):
+            client.exchange_info("BTCUSDT")
+
+
+def test_a_taken_port_is_a_clear_error(started):
+    first = started("serve", "--port", "0")
+    port = listening(first).split(":")[2].split("/")[0]
+    second = started("serve", "--port", port)
+    _, err = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert err == (
+        f"bwsresearch: cannot listen on 127.0.0.1:{port} (Address already in use); "
+        "choose another --port, 0 for any free one\n"
+    )
+
+
+def test_an_imported_recording_is_served(started, bws, real_data):
+    file = real_data / "klines/vision/BTCUSDT-1h-2024-12.csv"
+    assert bws("import", file).out.endswith(
+        "744 rows of BTCUSDT 1h, 2024-12-01 00:00 to 2024-12-31 23:00\n"
+    )
+    process = started("serve", "--port", "0", "--market", "cache")
+    ran = bws(
+        "pull", "BTCUSDT", "--start", "2024-12-01", "--end", "2025-01-01",
+        "--server", listening(process),
+    )  # fmt: skip
+    assert ran.out == ("BTCUSDT 1h: 744 rows of [2024-12-01, 2025-01-01), from network\n")
+    assert "744" in bws("cache", "info").out
+
+
+def test_config_errors_name_file_key_and_bound(tmp_path):
+    file = tmp_path / "exchange.toml"
+    file.write_text("[limits]\nweight = 30\n")
+    with pytest.raises(ValueError, match=r"exchange.toml: limits.weight is no setting, must be"):
+        config_of(file)
+    assert config_of(None) == Config()
+
+
+def test_a_clock_runs_on_from_where_it_starts():
+    first, second = (clock_of("2024-01-31T12:00")() for _ in range(2))
+    assert 1_706_702_400_000 <= first <= second + 1 < 1_706_702_401_000
+    aware = clock_of("2024-01-31T13:00+01:00")()
+    assert 1_706_702_400_000 <= aware < 1_706_702_401_000
+    assert running_from.__doc__
