@@ -36,7 +36,7 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
     """A JSON object of the exchange; keys in camel case on the wire."""
 
 
-class RateLimit(Result, frozen=True):
+class RateLimit(Result, frozen=True, omit_defaults=True):
     """One limit; `count` is what is used of it, absent in exchangeInfo."""
 
     rate_limit_type: str
