@@ -9,7 +9,7 @@ multiples of their length since the epoch.
 import datetime as dt
 import difflib
 import re
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -49,26 +49,43 @@ STEP_MS: Final[dict[Interval, int]] = {
 _ANCHOR_MS: Final[dict[Interval, int]] = {"1w": 4 * DAY_MS, "3d": DAY_MS}
 """A time at which a bar opens, where that is not the epoch: Monday 1970-01-05; 1970-01-02."""
 
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _RELATIVE: Final = re.compile(r"-(\d+)(s|min|m|h|d|w|mo|y)")
 _PERIOD: Final = re.compile(r"(\d+)(s|min|m|h|d|w|mo|y)")
 _PARTIAL: Final = re.compile(r"\d{4}(-\d{2})?")
+_LENGTH: Final = re.compile(r"(\d*)\s*([a-zA-Z]+)")
 _MIN_MS: Final = 0
 _MAX_MS: Final = 4_102_444_800_000  # 2100-01-01
+_SECONDS_UNTIL: Final = 10**11
+"""Below it a number is a time in seconds: as milliseconds it would lie before March 1973."""
 
 
 def as_interval(text: str) -> Interval:
     """Return `text` as an interval.
 
     Raises:
-        ValueError: naming the nearest interval when it is not one of the 16.
+        ValueError: naming the interval that is probably meant when it is not one of the 16.
     """
     if text in INTERVALS:
         return text
-    near = difflib.get_close_matches(text, INTERVALS, n=1) or [
-        i for i in INTERVALS if i[-1] == text[-1:]
-    ]
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    meant = _meant(str(text))
+    hint = f"; did you mean {meant!r}?" if meant else ""
     raise ValueError(f"interval is {text!r}, must be one of {' '.join(INTERVALS)}{hint}")
+
+
+def _meant(text: str) -> str | None:
+    """Return the interval of the same length ("60min" is 1h), or the one that looks most alike."""
+    match = _LENGTH.fullmatch(text.strip())
+    if match and match[2] != "M":
+        unit, count = match[2].lower(), int(match[1] or 1)
+        if unit.startswith("mo"):
+            return "1M"
+        length = count * _UNIT_MS.get(unit[0], 0)
+        same = [interval for interval, step in STEP_MS.items() if step == length]
+        if same:
+            return same[0]
+    near = difflib.get_close_matches(text, INTERVALS, n=1)
+    return near[0] if near else None
 
 
 def open_times(interval: Interval, times_ms: Ms) -> Ms:
@@ -102,12 +119,9 @@ def opens(interval: Interval, start_ms: int, end_ms: int) -> Ms:
     if first < start_ms:
         first = next_open(interval, first)
     if interval == "1M":
-        months = np.arange(
-            np.datetime64(first, "ms"), np.datetime64(max(end_ms, first), "ms"), dtype="M8[M]"
-        )
-        stamps = months.astype("M8[ms]").astype(np.int64)
-        last = np.array([next_open("1M", int(stamps[-1]))] if len(stamps) else [first], np.int64)
-        return cast("Ms", np.concatenate([stamps, last])[np.concatenate([stamps, last]) < end_ms])
+        after = np.datetime64(end_ms - 1, "ms").astype("M8[M]") + 1
+        months = np.arange(np.datetime64(first, "ms").astype("M8[M]"), after)
+        return months.astype("M8[ms]").astype(np.int64)
     return np.arange(first, end_ms, STEP_MS[interval], dtype=np.int64)
 
 
@@ -117,27 +131,29 @@ def epoch_ms(value: TimeLike, now_ms: int, *, name: str = "start") -> int:
     Raises:
         ValueError: naming `name`, the value and the accepted forms.
     """
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         raise _bad_time(name, value)
     if isinstance(value, (int, float, np.integer, np.floating)):
-        if not np.isfinite(value):
-            raise _bad_time(name, value)
-        return _bounded(name, value, int(value))
+        return _from_number(value, name)
     if isinstance(value, str):
         return _bounded(name, value, _from_text(value.strip(), now_ms, name))
-    if isinstance(value, dt.datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-        return _bounded(name, value, (aware - _EPOCH) // dt.timedelta(milliseconds=1))
-    if isinstance(value, dt.date):
-        return (value - _EPOCH.date()).days * DAY_MS
-    if isinstance(value, np.datetime64):
-        if np.isnat(value):
+    if isinstance(value, (dt.date, np.datetime64)):
+        if str(value) == "NaT":  # pandas' NaT is a datetime too
             raise _bad_time(name, value)
-        return int(value.astype("M8[ms]").astype(np.int64))
+        return _bounded(name, value, _from_stamp(value))
     raise _bad_time(name, value)
 
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+def _from_number(value: float | np.integer[Any] | np.floating[Any], name: str) -> int:
+    if not isinstance(value, int) and not np.isfinite(value):
+        raise _bad_time(name, value)
+    ms = int(value)
+    if 0 < ms < _SECONDS_UNTIL or not _MIN_MS <= ms <= _MAX_MS:
+        raise ValueError(
+            f"{name} is {value!r}, not epoch milliseconds (0, or 1973 to 2100); "
+            "seconds × 1000 and microseconds ÷ 1000 are milliseconds"
+        )
+    return ms
 
 
 def _from_text(text: str, now_ms: int, name: str) -> int:
@@ -148,18 +164,23 @@ def _from_text(text: str, now_ms: int, name: str) -> int:
     if _PARTIAL.fullmatch(text):
         text = text + "-01-01"[len(text) - 4 :]
     try:
-        stamp = dt.datetime.fromisoformat(text)
+        return _from_stamp(dt.datetime.fromisoformat(text))
     except ValueError:
         raise _bad_time(name, text) from None
-    return epoch_ms(stamp, now_ms, name=name)
+
+
+def _from_stamp(value: dt.date | np.datetime64) -> int:
+    if isinstance(value, np.datetime64):
+        return int(value.astype("M8[ms]").astype(np.int64))
+    if isinstance(value, dt.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return (aware - _EPOCH) // dt.timedelta(milliseconds=1)
+    return (value - _EPOCH.date()).days * DAY_MS
 
 
 def _bounded(name: str, value: object, ms: int) -> int:
     if not _MIN_MS <= ms <= _MAX_MS:
-        raise ValueError(
-            f"{name} is {value!r}, outside 1970..2100 as epoch milliseconds; "
-            "seconds × 1000 and microseconds ÷ 1000 are milliseconds"
-        )
+        raise ValueError(f"{name} is {value!r}, must lie between 1970 and 2100")
     return ms
 
 
@@ -200,14 +221,17 @@ def period_start(period: str, end_ms: int) -> int:
             dt.datetime((_EPOCH + dt.timedelta(milliseconds=end_ms)).year, 1, 1, tzinfo=dt.UTC)
             - _EPOCH
         ) // dt.timedelta(milliseconds=1)
-    if match := _PERIOD.fullmatch(period):
+    if match := _PERIOD.fullmatch(str(period)):
         return _back(end_ms, int(match[1]), match[2])
     raise ValueError(f"period is {period!r}, must be like 90m 12h 7d 4w 3mo 1y, ytd or max")
 
 
 def iso(time_ms: int) -> str:
-    """Return a time as people write it, seconds left out when they are zero: 2024-01-31 12:00."""
+    """Return a time as people write it, down to its last part that is not zero: 2024-01-31 12:00."""
     stamp = _EPOCH + dt.timedelta(milliseconds=time_ms)
     if time_ms % DAY_MS == 0:
         return f"{stamp:%Y-%m-%d}"
-    return f"{stamp:%Y-%m-%d %H:%M}" if time_ms % MINUTE_MS == 0 else f"{stamp:%Y-%m-%d %H:%M:%S}"
+    if time_ms % MINUTE_MS == 0:
+        return f"{stamp:%Y-%m-%d %H:%M}"
+    whole = f"{stamp:%Y-%m-%d %H:%M:%S}"
+    return whole if time_ms % SECOND_MS == 0 else f"{whole}.{time_ms % SECOND_MS:03d}"
