@@ -86,9 +86,12 @@ class Answers:
                 "Too many values sent for parameter 'symbols', "
                 f"maximum allowed up to {_MOST_SYMBOLS}.",
             )
+        return self._of_status(self._once(symbols), status)
+
+    def _once(self, symbols: list[str]) -> list[str]:
         if len(set(symbols)) < len(symbols):
             raise Refusal(-1151, "Symbol is present multiple times in the list.")
-        return self._of_status([self._symbol(name) for name in symbols], status)
+        return [self._symbol(name) for name in symbols]
 
     def _of_status(self, symbols: list[str], status: str | None) -> list[str]:
         if status is None:
@@ -99,7 +102,7 @@ class Answers:
         if request.symbol is not None:
             names = [self._symbol(request.symbol)]
         elif request.symbols is not None:
-            names = [self._symbol(name) for name in request.symbols]
+            names = self._once(request.symbols)
         else:
             wanted = set(request.permissions or ("SPOT", "MARGIN", "LEVERAGED"))
             names = [n for n, info in self.market.symbols.items() if _permits(info, wanted)]
