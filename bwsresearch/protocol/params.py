@@ -36,6 +36,7 @@ _INTEGER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _INTEGER_RANGE: Final = "^[0-9]{1,20}$"
 _LOWER: Final = re.compile("[a-z]")
 _INT64: Final = 2**63 - 1
+_RETURN_RATE_LIMITS: Final = Param("BOOLEAN", wire="returnRateLimits")
 
 
 def parse(text: bytes | str) -> Raw:
@@ -79,10 +80,11 @@ def read(kind: type[Request[Any]], pairs: Pairs) -> Request[Any]:
             -1101, f"Too many parameters; expected '{len(params) + 1}' and received '{len(sent)}'."
         )
     values = {param.name: _value(param, sent) for param in params}
+    _value(_RETURN_RATE_LIMITS, sent)  # for its faults alone
     given = {param.wire for param in params if values[param.name] is not None}
     if any(one in given and other in given for one, other in kind.exclusive):
         raise Refusal(-1128, "Combination of optional parameters invalid.")
-    unread = sent.keys() - {param.wire for param in params} - {"returnRateLimits"}
+    unread = sent.keys() - {param.wire for param in params} - {_RETURN_RATE_LIMITS.wire}
     if unread:
         raise Refusal(
             -1104,
