@@ -5,7 +5,7 @@ from bwsresearch.history.blocking import anywhere
 
 __all__ = ["agg_trades", "depth", "klines", "trades"]
 
-klines = anywhere(bars.klines)
-agg_trades = anywhere(ticks.agg_trades)
-trades = anywhere(ticks.trades)
-depth = anywhere(books.depth)
+klines = anywhere(bars.klines, __name__)
+agg_trades = anywhere(ticks.agg_trades, __name__)
+trades = anywhere(ticks.trades, __name__)
+depth = anywhere(books.depth, __name__)

@@ -5,7 +5,7 @@ from bwsresearch.history.blocking import blocking
 
 __all__ = ["agg_trades", "depth", "klines", "trades"]
 
-klines = blocking(bars.klines)
-agg_trades = blocking(ticks.agg_trades)
-trades = blocking(ticks.trades)
-depth = blocking(books.depth)
+klines = blocking(bars.klines, __name__)
+agg_trades = blocking(ticks.agg_trades, __name__)
+trades = blocking(ticks.trades, __name__)
+depth = blocking(books.depth, __name__)

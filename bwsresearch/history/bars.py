@@ -1,23 +1,19 @@
 """Klines of any range: what the cache lacks is fetched in pages of 1000, checked and kept."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.cache import Spans
-from bwsresearch.cache.spans import clip, minus
 from bwsresearch.client.sync import Client
 from bwsresearch.enums import Interval
-from bwsresearch.errors import ServerError
 from bwsresearch.history.clock import server_now
-from bwsresearch.history.download import Job, Lane, Series, as_in_flight, opened
+from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
+from bwsresearch.history.pages import PAGE, Bars, gaps
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
     CacheMode,
@@ -28,34 +24,19 @@ from bwsresearch.history.ranges import (
     needs_clock,
     resolved,
 )
-from bwsresearch.local import default_client, implied, server_of
-from bwsresearch.protocol.methods import Klines
-from bwsresearch.tables import KLINES, Columns
-from bwsresearch.times import (
-    STEP_MS,
-    Ms,
-    TimeLike,
-    as_interval,
-    iso,
-    next_open,
-    open_time,
-    open_times,
-)
+from bwsresearch.history.series import Series
+from bwsresearch.local import implied, server_of
+from bwsresearch.tables import KLINES
+from bwsresearch.times import TimeLike, as_interval, next_open, open_time
 
-__all__ = ["gaps", "klines"]
+__all__ = ["klines"]
 
-PAGE: Final = 1000
-"""Rows of one request at most; web-socket-api.md "Klines"."""
-_PROBE_PAGES: Final = 3
-"""A range of more pages is first asked where its history begins."""
-_LATE_MS: Final = 600_000
-"""A bar that is missing for so long after its close is not late: it does not exist."""
 _OPENED_MS: Final = 1_498_867_200_000
 """2017-07-01: the exchange opened after it, there is nothing to ask for before."""
 
 
 async def klines(
-    symbols: str | Sequence[str],
+    symbols: str | Iterable[str],
     interval: str,
     *,
     start: TimeLike | None = None,
@@ -95,11 +76,11 @@ async def klines(
         Disconnected, Timeout, Banned, ServerError: the pages that came are in the cache.
     """
     names, step, mode = as_symbols(symbols), as_interval(interval), as_cache_mode(cache)
-    span, width = Span(start, end, period), as_in_flight(in_flight)
-    connection = (client or default_client()).aio
+    span, width, seconds = Span(start, end, period), as_in_flight(in_flight), as_timeout(timeout)
+    connection = connection_of(client)
     title = f"{names[0] if len(names) == 1 else f'{len(names)} symbols'} {step}"
     with Progress(title, wanted=progress) as shown:
-        lane = Lane(connection, shown, width, timeout)
+        lane = Lane(connection, shown, width, seconds)
         pull = _Pull(lane, step, mode, await server_of(connection))
         frames = await pull.frames(names, span, closed=closed)
     return frames[names[0]] if isinstance(symbols, str) else tables.wide(frames)
@@ -118,197 +99,61 @@ class _Pull:
         self, names: list[str], span: Span, *, closed: bool
     ) -> dict[str, pd.DataFrame]:
         now_ms = await self._now() if needs_clock(span) or not closed else None
-        want = self._wanted(span, now_ms)
-        bars = [
-            _Bars(Series(KLINES, name, self.interval, opened(self.mode, self.server)), want)
-            for name in names
-        ]
+        want = self._wanted(span, now_ms, closed=closed)
+        bars = [Bars(self._series(name), self.interval, want) for name in names]
         try:
             await self._fill(bars, now_ms)
-            running = [await self._running(b, now_ms) for b in bars] if not closed else []
+            if not closed and now_ms is not None:
+                running = (partial(one.fetch_running, self.lane, now_ms) for one in bars)
+                await self.lane.run(running)
+            for one in bars:
+                await one.series.flush()
         finally:
             for one in bars:
                 one.series.save()
-        for one, row in zip(bars, running, strict=False):
-            one.series.parts.append(row)
-        return {one.series.symbol: self._frame(one, closed=closed) for one in bars}
+        return {one.series.symbol: self._frame(one, span) for one in bars}
+
+    def _series(self, name: str) -> Series:
+        return Series(KLINES, name, self.interval, self.server, self.mode)
 
     async def _now(self) -> int:
         return await server_now(self.lane.client, self.lane.timeout)
 
-    def _wanted(self, span: Span, now_ms: int | None) -> Range:
+    def _wanted(self, span: Span, now_ms: int | None, *, closed: bool) -> Range:
         want = resolved(span, now_ms or 0)
         start_ms = want.start_ms
         if span.is_open:
-            last = open_time(self.interval, want.end_ms - 1)
+            newest = next_open(self.interval, now_ms or 0, -1 if closed else 0)
+            last = min(open_time(self.interval, want.end_ms - 1), newest)
             start_ms = next_open(self.interval, last, 1 - PAGE)
         return Range(min(max(start_ms, _OPENED_MS), want.end_ms), want.end_ms)
 
-    async def _fill(self, bars: list["_Bars"], now_ms: int | None) -> None:
+    async def _fill(self, bars: list[Bars], now_ms: int | None) -> None:
         """Fetch what the cache does not have; ask for the time only if something is missing."""
-        lacking = [one for one in bars if await asyncio.to_thread(one.recall, self.mode)]
+        lacking = [one for one in bars if await one.recall()]
         if not lacking:
             return
         now = await self._now() if now_ms is None else now_ms
         for one in lacking:
-            one.close_at(open_time(self.interval, now), now)
+            one.close_at(now)
         await self.lane.run(partial(one.probe, self.lane) for one in lacking)
         self.lane.progress.expect(sum(one.pages for one in lacking))
         await self.lane.run(chain.from_iterable(one.jobs(self.lane) for one in lacking))
 
-    async def _running(self, one: "_Bars", now_ms: int | None) -> Columns:
-        opens = open_time(self.interval, now_ms or 0)
-        if one.want.end_ms <= opens:
-            return tables.empty(KLINES)
-        request = Klines(one.series.symbol, self.interval, start_time=opens, limit=1)
-        return tables.decode_klines(await self.lane.raw(request))
-
-    def _frame(self, one: "_Bars", *, closed: bool) -> pd.DataFrame:
+    def _frame(self, one: Bars, span: Span) -> pd.DataFrame:
         columns = one.series.rows()
-        end_ms = one.settled_ms
-        holes = gaps(self.interval, tables.millis(columns, "open_time"), one.want.start_ms, end_ms)
+        opens = tables.millis(columns, "open_time")
+        # "max" asks for what there is: it has no gap before the first bar.
+        begins = int(opens[0]) if span.period == "max" and len(opens) else one.want.start_ms
         attrs: dict[str, object] = {
             "symbol": one.series.symbol,
             "interval": self.interval,
             "server": self.server,
             "start": one.want.start_ms,
             "end": one.want.end_ms,
-            "source": one.source if closed else "mixed",
-            "gaps": holes,
+            "source": one.series.source,
+            "gaps": gaps(self.interval, opens, begins, one.settled_ms),
         }
         if implied(self.lane.client, one.series.symbol, self.interval):
             attrs["implied"] = True
         return tables.frame(KLINES, columns, attrs)
-
-
-class _Bars:
-    """The bars of one symbol: what is wanted, what is there, what is still to be asked for."""
-
-    def __init__(self, series: Series, want: Range) -> None:
-        self.series, self.want, self.settled_ms = series, want, want.end_ms
-        self.cached = 0
-        self.now_ms = 0
-        self.missing: Spans = ((want.start_ms, want.end_ms),)
-
-    @property
-    def interval(self) -> Interval:
-        return as_interval(self.series.interval or "")
-
-    @property
-    def source(self) -> str:
-        if not self.series.fetched:
-            return "cache"
-        return "mixed" if self.cached else "network"
-
-    @property
-    def pages(self) -> int:
-        return sum(1 for _ in self._pages())
-
-    def recall(self, mode: CacheMode) -> bool:
-        """Take the cached rows; return whether anything is missing."""
-        want, series = self.want, self.series
-        if want.start_ms == want.end_ms:
-            self.missing = ()
-        elif series.cache is not None and mode is True:
-            columns, covered = series.cache.read(
-                KLINES, series.symbol, series.interval, want.start_ms, want.end_ms
-            )
-            self.cached = tables.length(columns)
-            series.parts.append(columns)
-            self.missing = minus(((want.start_ms, want.end_ms),), covered)
-        return bool(self.missing)
-
-    def close_at(self, running_ms: int, now_ms: int) -> None:
-        """Leave out the bar that opened at `running_ms` and all after it."""
-        self.now_ms = now_ms
-        self.missing = clip(self.missing, self.want.start_ms, running_ms)
-        self.settled_ms = min(self.want.end_ms, max(running_ms, self.want.start_ms))
-
-    async def probe(self, lane: Lane) -> None:
-        """Find where a long range begins to have bars, and remember that there are none before."""
-        begun: list[tuple[int, int]] = []
-        for start_ms, end_ms in self.missing:
-            first = start_ms
-            if end_ms > next_open(self.interval, start_ms, _PROBE_PAGES * PAGE):
-                first = await self._first(lane, start_ms, end_ms)
-                if first > start_ms:
-                    await self.series.add(tables.empty(KLINES), ((start_ms, first),))
-            if first < end_ms:
-                begun.append((first, end_ms))
-        self.missing = tuple(begun)
-
-    async def _first(self, lane: Lane, start_ms: int, end_ms: int) -> int:
-        request = Klines(
-            self.series.symbol, self.interval, start_time=start_ms, end_time=end_ms - 1, limit=1
-        )
-        columns = tables.decode_klines(await lane.raw(request))
-        if not tables.length(columns):
-            return end_ms
-        return min(end_ms, max(start_ms, int(columns["open_time"][0]) // 1000))
-
-    def _pages(self) -> Iterator[tuple[int, int]]:
-        for start_ms, end_ms in self.missing:
-            at = start_ms
-            while at < end_ms:
-                after = min(next_open(self.interval, at, PAGE), end_ms)
-                yield at, after
-                at = after
-
-    def jobs(self, lane: Lane) -> Iterator[Job]:
-        for start_ms, end_ms in self._pages():
-            yield partial(self._fetch, lane, start_ms, end_ms)
-
-    async def _fetch(self, lane: Lane, start_ms: int, end_ms: int) -> None:
-        request = Klines(
-            self.series.symbol, self.interval, start_time=start_ms, end_time=end_ms - 1, limit=PAGE
-        )
-        columns = tables.decode_klines(await lane.raw(request))
-        self._check(columns, start_ms, end_ms)
-        until = self._until(columns, start_ms, end_ms)
-        await self.series.add(columns, ((start_ms, until),) if until > start_ms else ())
-        lane.progress.arrived(tables.length(columns))
-
-    def _check(self, columns: Columns, start_ms: int, end_ms: int) -> None:
-        opens = tables.millis(columns, "open_time")
-        if len(opens) and (
-            opens[0] < start_ms or opens[-1] >= end_ms or (np.diff(opens) <= 0).any()
-        ):
-            raise ServerError(
-                f"{self.series.symbol} {self.interval}: bars are not ascending within "
-                f"[{iso(start_ms)}, {iso(end_ms)}) as asked; try again, or another server",
-                method="klines",
-            )
-
-    def _until(self, columns: Columns, start_ms: int, end_ms: int) -> int:
-        """Return up to where a page is final: bars that closed just now may still be written."""
-        if self.now_ms - end_ms > _LATE_MS:
-            return end_ms
-        opens = tables.millis(columns, "open_time")
-        served = next_open(self.interval, int(opens[-1])) if len(opens) else start_ms
-        until = min(end_ms, max(served, self.now_ms - _LATE_MS))
-        self.settled_ms = min(self.settled_ms, until)
-        return until
-
-
-def gaps(interval: Interval, opens: tables.Column, start_ms: int, end_ms: int) -> list[list[int]]:
-    """Return the missing bars of [start_ms, end_ms) as [start, end) pairs; `opens` ascends, in ms."""
-    first = open_time(interval, start_ms)
-    first = first if first == start_ms else next_open(interval, first)
-    last = open_time(interval, end_ms - 1)
-    stop = next_open(interval, last)
-    if stop <= first:
-        return []
-    stamps = np.asarray(opens, np.int64)
-    inside = stamps[(stamps >= first) & (stamps < stop)]
-    edges = np.concatenate(([first], _following(interval, inside)))
-    begins = np.concatenate((inside, [stop]))
-    holes = np.flatnonzero(begins > edges)
-    return [[int(edges[i]), int(begins[i])] for i in holes]
-
-
-def _following(interval: Interval, opens: Ms) -> Ms:
-    if interval == "1M":
-        months = opens.astype("M8[ms]").astype("M8[M]") + 1
-        return months.astype("M8[ms]").astype(np.int64)
-    # Bars that opened off the grid after a halt are followed by the grid's next bar.
-    return open_times(interval, opens) + STEP_MS[interval]

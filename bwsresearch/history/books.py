@@ -2,17 +2,22 @@
 
 from typing import Final
 
+import msgspec
 import pandas as pd
 
 from bwsresearch import tables
+from bwsresearch.client.aio import decoded
 from bwsresearch.client.sync import Client
-from bwsresearch.history.ranges import as_symbols
-from bwsresearch.local import default_client, implied, server_of
+from bwsresearch.errors import ServerError
+from bwsresearch.history.download import as_timeout, asked, connection_of
+from bwsresearch.history.ranges import as_limit, as_symbol
+from bwsresearch.local import implied, server_of
 from bwsresearch.protocol.methods import Depth
 
 __all__ = ["depth"]
 
 _MOST: Final = 5000
+"""Levels a side; web-socket-api.md "Order book"."""
 
 
 async def depth(
@@ -32,12 +37,15 @@ async def depth(
         ValueError: when `limit` (levels a side) is not 1 to 5000.
         BadSymbol: when the exchange does not know the symbol.
     """
-    if not 1 <= limit <= _MOST:
-        raise ValueError(f"limit is {limit!r}, must be 1 to {_MOST} levels a side")
-    connection = (client or default_client()).aio
-    name = as_symbols(symbol)[0]
+    name, levels = as_symbol(symbol), as_limit(limit, _MOST, "levels a side")
+    seconds, connection = as_timeout(timeout), connection_of(client)
     server = await server_of(connection)
-    book = await connection.call(Depth(name, limit=limit), timeout=timeout)
+    request = Depth(name, limit=levels)
+    text = await asked(connection, request, seconds)
+    try:
+        book = decoded(request, text)
+    except msgspec.DecodeError as error:
+        raise ServerError(f"the server sent a broken book: {error}", method="depth") from None
     attrs: dict[str, object] = {
         "symbol": name,
         "server": server,

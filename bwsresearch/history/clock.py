@@ -12,6 +12,8 @@ __all__ = ["server_now"]
 
 _GOOD_FOR_S: Final = 600.0
 _DISAGREE_S: Final = 1.0
+_SLOWEST: Final = 1 - 0.0005
+"""This machine's clock may run so much faster than the server's while it is being corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class _Reading:
         passed, wall = time.monotonic() - self.monotonic_s, time.time() - self.wall_s
         if passed > _GOOD_FOR_S or abs(passed - wall) > _DISAGREE_S:
             return None
-        return self.server_ms + int(passed * 1000)
+        return self.server_ms + int(passed * 1000 * _SLOWEST)
 
 
 _readings: WeakKeyDictionary[AsyncClient, _Reading] = WeakKeyDictionary()

@@ -1,36 +1,61 @@
-"""Many requests as one download: so many in flight, a pause when limited, nothing lost on the way."""
+"""Many requests as one download: so many in flight, and a pause for all when a limit is reached."""
 
 import asyncio
-import threading
-import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bwsresearch import tables
-from bwsresearch.cache import Cache, Spans, default_root
-from bwsresearch.cache.spans import union
 from bwsresearch.client.aio import AsyncClient
-from bwsresearch.errors import Banned, CacheError, RateLimited
+from bwsresearch.client.sync import Client
+from bwsresearch.errors import BadSymbol, Banned, RateLimited, ServerError
 from bwsresearch.history.progress import Progress
-from bwsresearch.history.ranges import CacheMode
+from bwsresearch.local import default_client
 from bwsresearch.protocol.request import Request
-from bwsresearch.tables import Columns, Schema
+from bwsresearch.tables import BadRow, Columns
 
-__all__ = ["Job", "Lane", "Series", "as_in_flight", "opened"]
+__all__ = ["Job", "Lane", "as_in_flight", "as_timeout", "asked", "connection_of"]
 
-_SAVE_EVERY: Final = 128
-"""Pages between two writes: a month's file is rewritten once, not once a page."""
 _MOST_IN_FLIGHT: Final = 100
+_LEAST_PAUSE_S: Final = 0.1
+"""Also when a server says 0: a refused request is never repeated as fast as it can be sent."""
 
 Job = Callable[[], Awaitable[None]]
+Decode = Callable[[bytes], Columns]
 
 
-def as_in_flight(value: int) -> int:
+def as_in_flight(value: object) -> int:
     """Return `value` if it is a number of requests; a ValueError otherwise."""
-    if not 1 <= value <= _MOST_IN_FLIGHT:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_IN_FLIGHT:
         raise ValueError(f"in_flight is {value!r}, must be 1 to {_MOST_IN_FLIGHT}; 16 is plenty")
     return value
+
+
+def as_timeout(value: object) -> float | None:
+    """Return `value` if it is a number of seconds or None; a ValueError otherwise."""
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and value > 0:
+        return float(value)
+    raise ValueError(
+        f"timeout is {value!r}, must be seconds above 0; leave it out for the client's"
+    )
+
+
+def connection_of(client: Client | None) -> AsyncClient:
+    """Return the connection of a client, of the default one when it is None."""
+    chosen = default_client() if client is None else client
+    if not isinstance(chosen, Client):
+        raise TypeError(f"client is {client!r}, must be what bws.connect(…) returned")
+    return chosen.aio
+
+
+async def asked(client: AsyncClient, request: Request[Any], timeout: float | None) -> bytes:
+    """Return the JSON text of a result; what the exchange does not know is named in the error."""
+    try:
+        return await client.raw(request, timeout=timeout)
+    except BadSymbol as error:
+        error.hint = f"{request.sent().get('symbol')} was asked for; {error.hint}"
+        raise
 
 
 @dataclass
@@ -46,18 +71,31 @@ class Lane:
     def __post_init__(self) -> None:
         self._open.set()
 
-    async def raw(self, request: Request[Any]) -> bytes:
-        """Return the JSON text of the result; a rate limit is waited for as long as it says."""
+    async def rows(self, request: Request[Any], decode: Decode) -> Columns:
+        """Return the rows of the result; a rate limit is waited for as long as it says.
+
+        Raises:
+            ServerError: when the result is no rows.
+        """
+        text = await self._raw(request)
+        try:
+            return decode(text)
+        except BadRow as error:
+            raise ServerError(
+                f"the server sent a broken page: {error}", method=request.method
+            ) from None
+
+    async def _raw(self, request: Request[Any]) -> bytes:
         while True:
             await self._open.wait()
             try:
-                return await self.client.raw(request, timeout=self.timeout)
+                return await asked(self.client, request, self.timeout)
             except Banned:
                 raise
             except RateLimited as error:
                 if error.retry_after is None:
                     raise
-                await self._pause(error.retry_after)
+                await self._pause(max(error.retry_after, _LEAST_PAUSE_S))
 
     async def _pause(self, seconds: float) -> None:
         if not self._open.is_set():
@@ -84,53 +122,3 @@ class Lane:
 async def _work(queue: Iterator[Job]) -> None:
     for job in queue:
         await job()
-
-
-@dataclass
-class Series:
-    """The rows of one symbol as they come in, and what of them is not yet in the cache."""
-
-    schema: Schema
-    symbol: str
-    interval: str | None
-    cache: Cache | None
-    parts: list[Columns] = field(default_factory=list)
-    fetched: int = 0
-    _unsaved: list[tuple[Columns, Spans]] = field(default_factory=list)
-    _saving: threading.Lock = field(default_factory=threading.Lock)
-
-    async def add(self, columns: Columns, covered: Spans) -> None:
-        """Take the rows of a page and the time that they cover; write them now and then."""
-        self.parts.append(columns)
-        self.fetched += 1
-        if self.cache is not None:
-            self._unsaved.append((columns, covered))
-            if len(self._unsaved) >= _SAVE_EVERY:
-                await asyncio.to_thread(self.save)
-
-    def save(self) -> None:
-        """Write what is not in the cache yet; rows in memory are worth more than a full disk."""
-        # In the order of arrival: a page's coverage may rest on the rows of the one before it.
-        with self._saving:
-            pages, self._unsaved = self._unsaved, []
-            if self.cache is not None and pages:
-                self._write(self.cache, pages)
-
-    def _write(self, cache: Cache, pages: list[tuple[Columns, Spans]]) -> None:
-        columns = tables.concat(self.schema, [part for part, _ in pages])
-        covered = union(*(spans for _, spans in pages))
-        try:
-            cache.write(self.schema, self.symbol, self.interval, columns, covered, source="network")
-        except CacheError as error:
-            self.cache = None
-            warnings.warn(f"{error}; the rows are returned, not kept", RuntimeWarning, stacklevel=2)
-
-    def rows(self) -> Columns:
-        """Return all rows, sorted by key, each once."""
-        columns = tables.concat(self.schema, self.parts)
-        return tables.unique(self.schema, columns)
-
-
-def opened(mode: CacheMode, server: str) -> Cache | None:
-    """Return the cache of that server, None when it is not to be used."""
-    return None if mode is False else Cache(default_root(), server)

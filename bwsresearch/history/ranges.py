@@ -1,23 +1,40 @@
-"""What a person asks for, as a range of time and a list of symbols."""
+"""What a person asks for: a range of time, symbols, and options that can be meant."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from bwsresearch.times import TimeLike, epoch_ms, iso, period_start
 
-__all__ = ["CacheMode", "Range", "Span", "as_cache_mode", "as_symbols", "needs_clock", "resolved"]
+__all__ = [
+    "CacheMode",
+    "Range",
+    "Span",
+    "as_cache_mode",
+    "as_limit",
+    "as_symbol",
+    "as_symbols",
+    "needs_clock",
+    "resolved",
+]
 
 CacheMode: TypeAlias = bool | Literal["refresh"]
 """True reads and fills the cache, False leaves it alone, "refresh" fetches again and overwrites."""
 
 _SYMBOL: Final = re.compile(r"[\w\-.]{1,50}")
+_SOME_NOW_MS: Final = 1_735_689_600_000
+"""Words such as "-2h" can be read at any time: what is wrong with them is wrong at all times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The range as it was asked for; nothing is resolved yet."""
+    """The range as it was asked for, read but not resolved: some ranges need the server's time.
+
+    Raises:
+        ValueError: when a time or period cannot be read, start and period are both given, or the
+            range ends before it starts.
+    """
 
     start: TimeLike | None
     end: TimeLike | None
@@ -29,6 +46,14 @@ class Span:
                 f"start is {self.start!r} and period {self.period!r}; give start and end, "
                 "or period and end"
             )
+        if not needs_clock(self):
+            resolved(self, _SOME_NOW_MS)
+            return
+        for name, value in (("start", self.start), ("end", self.end)):
+            if value is not None:
+                epoch_ms(value, _SOME_NOW_MS, name=name)
+        if self.period is not None:
+            period_start(self.period, _SOME_NOW_MS)
 
     @property
     def is_open(self) -> bool:
@@ -43,8 +68,10 @@ class Range:
     start_ms: int
     end_ms: int
 
-    def __str__(self) -> str:
-        return f"[{iso(self.start_ms)}, {iso(self.end_ms)})"
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can lie in it."""
+        return self.start_ms >= self.end_ms
 
 
 def needs_clock(span: Span) -> bool:
@@ -60,7 +87,7 @@ def resolved(span: Span, now_ms: int) -> Range:
     """Return the range that `span` means at `now_ms`; a span without start begins at its end.
 
     Raises:
-        ValueError: when a time cannot be read, or the range ends before it starts.
+        ValueError: when the range ends before it starts.
     """
     end_ms = now_ms if span.end is None else epoch_ms(span.end, now_ms, name="end")
     if span.period is not None:
@@ -70,35 +97,49 @@ def resolved(span: Span, now_ms: int) -> Range:
     else:
         start_ms = end_ms
     if start_ms > end_ms:
-        raise ValueError(
-            f"start {iso(start_ms)} is after end {iso(end_ms)}; a range is [start, end), in UTC"
-        )
+        end = f"the server's time {iso(end_ms)}" if span.end is None else f"end {iso(end_ms)}"
+        raise ValueError(f"start {iso(start_ms)} is after {end}; a range is [start, end), in UTC")
     return Range(start_ms, end_ms)
 
 
-def as_symbols(symbols: str | Sequence[str]) -> list[str]:
+def as_symbols(symbols: object) -> list[str]:
     """Return symbols in upper case.
 
     Raises:
         ValueError: when there is none, one is named twice, or one cannot be a symbol.
         TypeError: when it is neither text nor a sequence of texts.
     """
+    if not isinstance(symbols, Iterable):
+        raise TypeError(
+            f"symbols is {symbols!r}, must be text such as 'BTCUSDT', or a list of them"
+        )
     names = [symbols] if isinstance(symbols, str) else list(symbols)
     if not names:
         raise ValueError("symbols is empty, give at least one such as 'BTCUSDT'")
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"symbol is {name!r}, must be text such as 'BTCUSDT'")
-        if not _SYMBOL.fullmatch(name):
-            cure = name.replace("/", "").replace(" ", "").upper() or "BTCUSDT"
-            raise ValueError(
-                f"symbol is {name!r}, must be letters and digits; did you mean {cure!r}?"
-            )
-    upper = [name.upper() for name in names]
+    upper = [as_symbol(name) for name in names]
     twice = next((name for name in upper if upper.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"symbol {twice} is named twice, name it once")
     return upper
+
+
+def as_symbol(symbol: object) -> str:
+    """Return one symbol in upper case; errors as for `as_symbols`."""
+    if not isinstance(symbol, str):
+        raise TypeError(f"symbol is {symbol!r}, must be one text such as 'BTCUSDT'")
+    if not _SYMBOL.fullmatch(symbol):
+        cure = re.sub(r"[^\w\-.]", "", symbol).upper()[:50] or "BTCUSDT"
+        raise ValueError(
+            f"symbol is {symbol!r}, must be letters and digits; did you mean {cure!r}?"
+        )
+    return symbol.upper()
+
+
+def as_limit(limit: object, most: int, unit: str) -> int:
+    """Return `limit` if it is a whole number from 1 to `most`; a ValueError otherwise."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= most:
+        raise ValueError(f"limit is {limit!r}, must be 1 to {most} {unit}")
+    return limit
 
 
 def as_cache_mode(cache: object) -> CacheMode:

@@ -1,40 +1,35 @@
 """Trades and aggregate trades: found by time, paged by id, cached by time."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.cache import Spans
 from bwsresearch.cache.spans import clip, minus
 from bwsresearch.client.sync import Client
-from bwsresearch.errors import ServerError
 from bwsresearch.history.clock import server_now
-from bwsresearch.history.download import Job, Lane, Series, as_in_flight, opened
+from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
     CacheMode,
     Range,
     Span,
     as_cache_mode,
-    as_symbols,
+    as_limit,
+    as_symbol,
     needs_clock,
     resolved,
 )
-from bwsresearch.local import default_client, implied, server_of
-from bwsresearch.protocol.methods import TradesAggregate, TradesHistorical, TradesRecent
-from bwsresearch.tables import AGG_TRADES, TRADES, Columns, Schema
+from bwsresearch.history.runs import AGGREGATES, PAGE, SINGLES, Kind, Run, newest
+from bwsresearch.history.series import Series
+from bwsresearch.local import implied, server_of
+from bwsresearch.tables import Columns
 from bwsresearch.times import TimeLike
 
 __all__ = ["agg_trades", "trades"]
 
-PAGE: Final = 1000
-"""Rows of one request at most; web-socket-api.md "Aggregate trades", "Historical trades"."""
 _SETTLED_MS: Final = 60_000
 """Trades younger than this may still be followed by others of the same moment."""
 
@@ -59,7 +54,7 @@ async def agg_trades(
     Without a range: the newest `limit` (1000), not cached. `attrs` and errors as for `klines`.
     Source: web-socket-api.md "Aggregate trades".
     """
-    ask = _Ask(_AGGREGATES, symbol, Span(start, end, period), limit)
+    ask = _Ask.of(AGGREGATES, symbol, Span(start, end, period), limit)
     return await _frame(ask, cache, progress, timeout, in_flight, client)
 
 
@@ -83,65 +78,29 @@ async def trades(
     the newest `limit` (1000), not cached. A page weighs 25: aggregate trades are 6 times cheaper.
     `attrs` and errors as for `klines`. Source: web-socket-api.md "Historical trades".
     """
-    ask = _Ask(_SINGLES, symbol, Span(start, end, period), limit)
+    ask = _Ask.of(SINGLES, symbol, Span(start, end, period), limit)
     return await _frame(ask, cache, progress, timeout, in_flight, client)
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """How one kind of trades is asked for."""
-
-    schema: Schema
-    decode: Callable[[bytes], Columns]
-    newest: Callable[[str, int], TradesAggregate | TradesRecent]
-    page: Callable[[str, int], TradesAggregate | TradesHistorical]
-    at: str
-    """The column of an aggregate trade that is the id of the first row at its time."""
-
-
-_AGGREGATES: Final = _Kind(
-    AGG_TRADES,
-    tables.decode_agg_trades,
-    lambda symbol, limit: TradesAggregate(symbol, limit=limit),
-    lambda symbol, first: TradesAggregate(symbol, from_id=first, limit=PAGE),
-    "id",
-)
-_SINGLES: Final = _Kind(
-    TRADES,
-    tables.decode_trades,
-    lambda symbol, limit: TradesRecent(symbol, limit=limit),
-    lambda symbol, first: TradesHistorical(symbol, from_id=first, limit=PAGE),
-    "first_id",
-)
-
-
-@dataclass(frozen=True)
 class _Ask:
-    """What is asked for."""
+    """What is asked for: a range, or the newest `limit` when no range is given."""
 
-    kind: _Kind
+    kind: Kind
     symbol: str
     span: Span
-    limit: int | None
+    limit: int
 
-    def __post_init__(self) -> None:
-        if isinstance(self.symbol, str):
-            object.__setattr__(self, "symbol", as_symbols(self.symbol)[0])
-        else:
-            raise TypeError(f"symbol is {self.symbol!r}, must be one text; ask for each alone")
-        if self.limit is not None and not self.is_newest:
-            raise ValueError(f"limit is {self.limit} beside a range; give one of the two")
-        if self.limit is not None and not 1 <= self.limit <= PAGE:
-            raise ValueError(
-                f"limit is {self.limit}, must be 1 to {PAGE}; for more give start= or period="
-            )
-
-    @property
-    def is_newest(self) -> bool:
-        """Whether no range was given."""
-        if self.span.is_open and self.span.end is not None:
-            raise ValueError(f"end is {self.span.end!r} without start; give start= or period=")
-        return self.span.is_open
+    @classmethod
+    def of(cls, kind: Kind, symbol: str, span: Span, limit: int | None) -> "_Ask":
+        """Return what can be meant; a ValueError or TypeError otherwise."""
+        name = as_symbol(symbol)
+        if not span.is_open and limit is not None:
+            raise ValueError(f"limit is {limit!r} beside a range; give one of the two")
+        if span.is_open and span.end is not None:
+            raise ValueError(f"end is {span.end!r} without start; give start= or period=")
+        rows = PAGE if limit is None else limit
+        return cls(kind, name, span, as_limit(rows, PAGE, "rows; for more give start= or period="))
 
 
 async def _frame(
@@ -152,136 +111,72 @@ async def _frame(
     in_flight: int,
     client: Client | None,
 ) -> pd.DataFrame:
-    mode, width = as_cache_mode(cache), as_in_flight(in_flight)
-    connection = (client or default_client()).aio
+    mode, width, seconds = as_cache_mode(cache), as_in_flight(in_flight), as_timeout(timeout)
+    connection, schema = connection_of(client), ask.kind.schema
     server = await server_of(connection)
     attrs: dict[str, object] = {"symbol": ask.symbol, "server": server}
-    if implied(connection, ask.symbol, ask.kind.schema.name):
+    if implied(connection, ask.symbol, schema.name):
         attrs["implied"] = True
-    with Progress(f"{ask.symbol} {ask.kind.schema.name}", wanted=progress) as shown:
-        lane = Lane(connection, shown, width, timeout)
-        if ask.is_newest:
-            request = ask.kind.newest(ask.symbol, ask.limit or PAGE)
-            columns = ask.kind.decode(await lane.raw(request))
-            return tables.frame(ask.kind.schema, columns, attrs | {"source": "network"})
-        ticks = _Ticks(ask, lane, Series(ask.kind.schema, ask.symbol, None, opened(mode, server)))
-        want, columns, source = await ticks.pull(mode)
-    attrs |= {"start": want.start_ms, "end": want.end_ms, "source": source, "gaps": []}
-    return tables.frame(ask.kind.schema, columns, attrs)
+    with Progress(f"{ask.symbol} {schema.name}", wanted=progress) as shown:
+        lane = Lane(connection, shown, width, seconds)
+        if ask.span.is_open:
+            columns = await newest(ask.kind, ask.symbol, lane, ask.limit)
+            attrs["source"] = "network"
+        else:
+            pull = _Pull(ask, lane, Series(schema, ask.symbol, None, server, mode))
+            want, columns = await pull.rows()
+            attrs |= {"start": want.start_ms, "end": want.end_ms, "source": pull.series.source}
+    attrs["gaps"] = _gaps(columns)
+    return tables.frame(schema, columns, attrs)
+
+
+def _gaps(columns: Columns) -> list[list[int]]:
+    """Return where ids are missing between rows, as pairs [time before, time after) in ms."""
+    seams = np.flatnonzero(np.diff(columns["id"]) != 1)
+    times = tables.millis(columns, "time")
+    return [[int(times[i]), max(int(times[i + 1]), int(times[i]) + 1)] for i in seams]
 
 
 @dataclass
-class _Ticks:
-    """The trades of one symbol: what is there, and what is still to be asked for."""
+class _Pull:
+    """One call for a range."""
 
     ask: _Ask
     lane: Lane
     series: Series
 
-    async def pull(self, mode: CacheMode) -> tuple[Range, Columns, str]:
-        """Return the range as resolved, its rows, and where they came from."""
+    async def rows(self) -> tuple[Range, Columns]:
+        """Return the range as resolved, and its rows."""
         now_ms = await self._now() if needs_clock(self.ask.span) else None
         want = resolved(self.ask.span, now_ms or 0)
-        missing: Spans = ((want.start_ms, want.end_ms),) if want.end_ms > want.start_ms else ()
-        cached = tables.empty(self.ask.kind.schema)
-        if missing and mode is True and self.series.cache is not None:
-            cached, covered = await asyncio.to_thread(
-                self.series.cache.read, self.ask.kind.schema, self.ask.symbol, None, *missing[0]
-            )
-            missing = minus(missing, covered)
-        try:
-            if missing:
-                now = await self._now() if now_ms is None else now_ms
-                missing = clip(missing, 0, max(0, now))
-                runs = [await self._run(start, end, now) for start, end in missing]
-                self.lane.progress.expect(sum(run.pages for run in runs))
-                await self.lane.run(job for run in runs for job in run.jobs())
-        finally:
-            self.series.save()
-        had = tables.length(cached)
-        source = ("mixed" if had else "network") if self.series.fetched else "cache"
-        self.series.parts.insert(0, cached)
-        return want, self._within(self.series.rows(), want), source
+        if not want.is_empty:
+            try:
+                await self._fill(want, now_ms)
+            finally:
+                self.series.save()
+        return want, _within(self.series.rows(), want)
 
     async def _now(self) -> int:
         return await server_now(self.lane.client, self.lane.timeout)
 
-    def _within(self, columns: Columns, want: Range) -> Columns:
-        times = tables.millis(columns, "time")
-        mask = (times >= want.start_ms) & (times < want.end_ms)
-        return columns if mask.all() else tables.sliced(columns, mask)
-
-    async def _run(self, start_ms: int, end_ms: int, now_ms: int) -> "_Run":
-        """Find the ids of a stretch of time."""
-        first = await self._id_at(start_ms)
-        after = first if first is None else await self._id_at(end_ms) or await self._next_id()
-        settled = min(end_ms, now_ms - _SETTLED_MS)
-        run = _Run(self, start_ms, max(start_ms, settled), first or 0, after or first or 0)
-        if first == after and settled > start_ms:
-            await self.series.add(tables.empty(self.ask.kind.schema), ((start_ms, settled),))
-        return run
-
-    async def _id_at(self, time_ms: int) -> int | None:
-        """Return the id of the first row at or after a time, None when there is none."""
-        request = TradesAggregate(self.ask.symbol, start_time=time_ms, limit=1)
-        columns = tables.decode_agg_trades(await self.lane.raw(request))
-        return int(columns[self.ask.kind.at][0]) if tables.length(columns) else None
-
-    async def _next_id(self) -> int:
-        request = self.ask.kind.newest(self.ask.symbol, 1)
-        columns = self.ask.kind.decode(await self.lane.raw(request))
-        return int(columns["id"][-1]) + 1 if tables.length(columns) else 0
+    async def _fill(self, want: Range, now_ms: int | None) -> None:
+        """Fetch what the cache does not have; ask for the time only if something is missing."""
+        covered = await self.series.recall(want.start_ms, want.end_ms)
+        missing = minus(((want.start_ms, want.end_ms),), covered)
+        if not missing:
+            return
+        now = await self._now() if now_ms is None else now_ms
+        runs = [
+            Run(self.ask.kind, self.lane, self.series, start, end, now - _SETTLED_MS)
+            for start, end in clip(missing, 0, max(0, now))
+        ]
+        await self.lane.run(run.locate for run in runs)
+        self.lane.progress.expect(sum(run.pages for run in runs))
+        await self.lane.run(job for run in runs for job in run.jobs())
+        await self.series.flush()
 
 
-@dataclass
-class _Run:
-    """The pages of ids [first, after), which lie in [start_ms, end_ms)."""
-
-    ticks: _Ticks
-    start_ms: int
-    end_ms: int
-    first: int
-    after: int
-    _done: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def pages(self) -> int:
-        """How many requests it takes."""
-        return -(-(self.after - self.first) // PAGE)
-
-    def jobs(self) -> Iterator[Job]:
-        """Return one job per page."""
-        for first in range(self.first, self.after, PAGE):
-            yield partial(self._fetch, first)
-
-    async def _fetch(self, first: int) -> None:
-        kind, last = self.ticks.ask.kind, min(first + PAGE, self.after)
-        raw = await self.ticks.lane.raw(kind.page(self.ticks.ask.symbol, first))
-        columns = kind.decode(raw)
-        ids = columns["id"]
-        if len(ids) and (ids[0] < first or (np.diff(ids) <= 0).any()):
-            raise ServerError(
-                f"{self.ticks.ask.symbol}: ids from {first} do not ascend from there as asked; "
-                "try again, or another server",
-                method=kind.page(self.ticks.ask.symbol, first).method,
-            )
-        columns = tables.sliced(columns, ids < last)
-        self.ticks.lane.progress.arrived(tables.length(columns))
-        times = tables.millis(columns, "time")
-        if len(times):
-            self._done[first] = (int(times[0]), int(times[-1]))
-        else:
-            self._done[first] = (self.end_ms, self.end_ms)
-        await self.ticks.series.add(columns, self._covered(first))
-
-    def _covered(self, first: int) -> Spans:
-        """Return the time that is complete with this page, from its neighbours on.
-
-        A moment may be split between two pages, so that a page alone covers only what lies between
-        its first and its last moment; together with the page before it, the seam too.
-        """
-        begins, ends = self._done[first]
-        before, behind = self._done.get(first - PAGE), self._done.get(first + PAGE)
-        start = self.start_ms if first == self.first else before[1] if before else begins + 1
-        end = self.end_ms if first + PAGE >= self.after else behind[0] + 1 if behind else ends
-        return ((start, min(end, self.end_ms)),) if min(end, self.end_ms) > start else ()
+def _within(columns: Columns, want: Range) -> Columns:
+    times = tables.millis(columns, "time")
+    mask = (times >= want.start_ms) & (times < want.end_ms)
+    return columns if mask.all() else tables.sliced(columns, mask)

@@ -1,0 +1,151 @@
+"""Trades of a stretch of time as pages of ids, and the time that such pages complete."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from bwsresearch import tables
+from bwsresearch.cache import Spans
+from bwsresearch.errors import ServerError
+from bwsresearch.history.download import Job, Lane
+from bwsresearch.history.series import Series
+from bwsresearch.protocol.methods import TradesAggregate, TradesHistorical, TradesRecent
+from bwsresearch.tables import AGG_TRADES, TRADES, Columns, Schema
+from bwsresearch.times import iso
+
+__all__ = ["AGGREGATES", "PAGE", "SINGLES", "Kind", "Run", "newest"]
+
+PAGE: Final = 1000
+"""Rows of one request at most; web-socket-api.md "Aggregate trades", "Historical trades"."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of trades is asked for."""
+
+    schema: Schema
+    decode: Callable[[bytes], Columns]
+    newest: Callable[[str, int], TradesAggregate | TradesRecent]
+    page: Callable[[str, int], TradesAggregate | TradesHistorical]
+    at: str
+    """The column of an aggregate trade that is the id of the first row at its time."""
+
+
+AGGREGATES: Final = Kind(
+    AGG_TRADES,
+    tables.decode_agg_trades,
+    lambda symbol, limit: TradesAggregate(symbol, limit=limit),
+    lambda symbol, first: TradesAggregate(symbol, from_id=first, limit=PAGE),
+    "id",
+)
+SINGLES: Final = Kind(
+    TRADES,
+    tables.decode_trades,
+    lambda symbol, limit: TradesRecent(symbol, limit=limit),
+    lambda symbol, first: TradesHistorical(symbol, from_id=first, limit=PAGE),
+    "first_id",
+)
+
+
+async def newest(kind: Kind, symbol: str, lane: Lane, limit: int) -> Columns:
+    """Return the most recent rows, oldest first."""
+    request = kind.newest(symbol, limit)
+    columns = await lane.rows(request, kind.decode)
+    if (np.diff(columns["id"]) <= 0).any():
+        raise _disorder(symbol, "ascending ids", request.method)
+    return columns
+
+
+def _disorder(symbol: str, wanted: str, method: str) -> ServerError:
+    return ServerError(
+        f"{symbol}: the server sent other rows than {wanted}",
+        method=method,
+        hint="try again, or another server",
+    )
+
+
+@dataclass
+class Run:
+    """The rows of [start_ms, end_ms), in pages; moments from `settled_ms` on may still grow."""
+
+    kind: Kind
+    lane: Lane
+    series: Series
+    start_ms: int
+    end_ms: int
+    settled_ms: int
+    _first: int = 0
+    _after: int = 0
+    # Of every unbroken row of pages that are there: its last page by its first, and the reverse.
+    _last_of: dict[int, int] = field(default_factory=dict)
+    _first_of: dict[int, int] = field(default_factory=dict)
+    _times: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    async def locate(self) -> None:
+        """Find the ids: the first at or after each end of the stretch."""
+        first = await self._id_at(self.start_ms)
+        if first is not None:
+            after = await self._id_at(self.end_ms)
+            self._first, self._after = first, await self._next_id() if after is None else after
+        if self._first == self._after and self._final_ms > self.start_ms:
+            nothing = tables.empty(self.kind.schema)
+            await self.series.add(nothing, ((self.start_ms, self._final_ms),))
+
+    @property
+    def _final_ms(self) -> int:
+        return min(self.end_ms, self.settled_ms)
+
+    async def _id_at(self, time_ms: int) -> int | None:
+        """Return the id of the first row at or after a time, None when there is none."""
+        request = TradesAggregate(self.series.symbol, start_time=time_ms, limit=1)
+        columns = await self.lane.rows(request, tables.decode_agg_trades)
+        if not tables.length(columns):
+            return None
+        if tables.millis(columns, "time")[0] < time_ms:
+            raise _disorder(self.series.symbol, f"those from {iso(time_ms)} on", request.method)
+        return int(columns[self.kind.at][0])
+
+    async def _next_id(self) -> int:
+        columns = await newest(self.kind, self.series.symbol, self.lane, 1)
+        return int(columns["id"][-1]) + 1 if tables.length(columns) else self._first
+
+    @property
+    def pages(self) -> int:
+        """How many requests it takes."""
+        return -(-(self._after - self._first) // PAGE)
+
+    def jobs(self) -> Iterator[Job]:
+        """Return one job per page."""
+        for first in range(self._first, self._after, PAGE):
+            yield partial(self._fetch, first)
+
+    async def _fetch(self, first: int) -> None:
+        request = self.kind.page(self.series.symbol, first)
+        columns = await self.lane.rows(request, self.kind.decode)
+        ids, last = columns["id"], min(first + PAGE, self._after)
+        # The row before `_after` exists, so that no page is empty.
+        if not len(ids) or ids[0] < first or (np.diff(ids) <= 0).any():
+            raise _disorder(self.series.symbol, f"ascending ids from {first} on", request.method)
+        times = tables.millis(columns, "time")
+        columns = tables.sliced(columns, ids < last)
+        held = tables.length(columns)
+        self._times[first] = int(times[0]), int(times[max(0, held - 1)])
+        self.lane.progress.arrived(held)
+        await self.series.add(columns, self._covered(first))
+
+    def _covered(self, page: int) -> Spans:
+        """Return the time that is complete with this page and the unbroken pages around it.
+
+        A moment may be split between pages: the first and the last moment of those pages may have
+        rows in others, unless they are at the ends of the stretch.
+        """
+        low = self._first_of.pop(page - PAGE, page)
+        high = self._last_of.pop(page + PAGE, page)
+        self._last_of[low], self._first_of[high] = high, low
+        start = self.start_ms if low == self._first else self._times[low][0] + 1
+        end = self._final_ms if high + PAGE >= self._after else self._times[high][1]
+        end = min(end, self._final_ms)
+        return ((start, end),) if end > start else ()

@@ -1,0 +1,121 @@
+"""The rows of one symbol as they come in, and what of them is not yet in the cache."""
+
+import asyncio
+import threading
+import warnings
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, Literal
+
+from bwsresearch import tables
+from bwsresearch.cache import Cache, Spans, default_root
+from bwsresearch.cache.spans import union
+from bwsresearch.errors import CacheError
+from bwsresearch.history.ranges import CacheMode
+from bwsresearch.tables import Columns, Schema
+
+__all__ = ["Series"]
+
+_SAVE_EVERY: Final = 128
+"""Pages between two writes: a month's file is rewritten once, not once a page."""
+
+
+@dataclass
+class Series:
+    """One series of one server, read from the cache and written to it as `mode` says."""
+
+    schema: Schema
+    symbol: str
+    interval: str | None
+    server: str
+    mode: CacheMode
+    cached: int = 0
+    first_ms: int | None = None
+    """The time of the first cached row, None without any."""
+    fetched: int = 0
+    _parts: list[Columns] = field(default_factory=list)
+    _unsaved: list[tuple[Columns, Spans]] = field(default_factory=list)
+    _saving: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._cache = None if self.mode is False else Cache(default_root(), self.server)
+
+    @property
+    def source(self) -> Literal["cache", "network", "mixed"]:
+        """Where the rows came from."""
+        if not self.fetched:
+            return "cache" if self.mode is True else "network"
+        return "mixed" if self.cached else "network"
+
+    async def recall(self, start_ms: int, end_ms: int) -> Spans:
+        """Take the rows that the cache has, and return the time that they complete."""
+        return await asyncio.to_thread(self._recall, start_ms, end_ms)
+
+    def _recall(self, start_ms: int, end_ms: int) -> Spans:
+        if self._cache is None or self.mode is not True:
+            return ()
+        try:
+            columns, covered = self._cache.read(
+                self.schema, self.symbol, self.interval, start_ms, end_ms
+            )
+        except CacheError as error:
+            self._go_without(error)
+            return ()
+        self.cached = tables.length(columns)
+        if self.cached:
+            self.first_ms = int(tables.millis(columns, self.schema.time)[0])
+        self._parts.append(columns)
+        return covered
+
+    def show(self, columns: Columns) -> None:
+        """Take rows that are not to be kept."""
+        self.fetched += 1
+        self._parts.append(columns)
+
+    async def add(self, columns: Columns, covered: Spans) -> None:
+        """Take the rows of a page and the time that they complete; write them now and then."""
+        self.show(columns)
+        if self._cache is not None:
+            self._unsaved.append((columns, covered))
+            if len(self._unsaved) >= _SAVE_EVERY:
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Do as `save` does, without holding up the loop."""
+        await asyncio.to_thread(self.save)
+
+    def save(self) -> None:
+        """Write what is not in the cache yet; rows in memory are worth more than a full disk."""
+        # In the order of arrival: a page's coverage may rest on the rows of the one before it.
+        with self._saving:
+            pages, self._unsaved = self._unsaved, []
+            if self._cache is not None and pages:
+                self._write(self._cache, pages)
+
+    def _write(self, cache: Cache, pages: list[tuple[Columns, Spans]]) -> None:
+        columns = _joined(self.schema, [part for part, _ in pages])
+        covered = union(*(spans for _, spans in pages))
+        try:
+            cache.write(self.schema, self.symbol, self.interval, columns, covered, source="network")
+        except CacheError as error:
+            self._go_without(error)
+
+    def _go_without(self, error: CacheError) -> None:
+        self._cache = None
+        warnings.warn(f"{error}; the rows are returned, not kept", RuntimeWarning, stacklevel=3)
+
+    def rows(self) -> Columns:
+        """Return all rows, sorted by key, each once: of equal keys the last that came."""
+        return _joined(self.schema, self._parts)
+
+
+def _joined(schema: Schema, parts: list[Columns]) -> Columns:
+    """Return the rows of parts that ascend, sorted by key, each once; a single part as it is."""
+    some = [part for part in parts if tables.length(part)]
+    if len(some) == 1:
+        return some[0]
+    # Pages do not overlap, as a rule: it is enough to put them in order.
+    ordered = sorted(some, key=lambda part: int(part[schema.key][0]))
+    keys = [part[schema.key] for part in ordered]
+    is_apart = all(a[-1] < b[0] for a, b in pairwise(keys))
+    return tables.unique(schema, tables.concat(schema, ordered if is_apart else some))
