@@ -1,0 +1,93 @@
+"""Balances: what an account has free, and what is locked for its open orders."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from bwsresearch.exchange.trading.orders import Order
+
+__all__ = ["Account", "Commission", "Deal", "PreventedMatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """Rates in units of 1e-8 of what is received: 100,000 is 0.1 %.
+
+    `discount` is the part that is paid when the standard commission is taken in BNB: 0.75.
+    """
+
+    maker: int = 100_000
+    taker: int = 100_000
+    buyer: int = 0
+    seller: int = 0
+    special_maker: int = 0
+    special_taker: int = 0
+    special_buyer: int = 0
+    special_seller: int = 0
+    tax_maker: int = 0
+    tax_taker: int = 0
+    tax_buyer: int = 0
+    tax_seller: int = 0
+    discount: int = 75_000_000
+    in_bnb: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One side of a trade, as its account sees it."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    price: int
+    qty: int
+    quote: int
+    commission: int
+    commission_asset: str
+    time: int
+    is_buyer: bool
+    is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A trade between two orders of one account that did not take place."""
+
+    symbol: str
+    prevented_match_id: int
+    taker_order_id: int
+    maker_order_id: int
+    stp: str
+    price: int
+    taker_prevented: int
+    maker_prevented: int
+    time: int
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One owner's balances and history; amounts in units."""
+
+    name: str
+    commission: Commission = field(default_factory=Commission)
+    free: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    locked: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    orders: defaultdict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
+    open_orders: defaultdict[str, dict[int, Order]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
+    deals: defaultdict[str, list[Deal]] = field(default_factory=lambda: defaultdict(list))
+    prevented: defaultdict[str, list[PreventedMatch]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    update_time: int = 0
+
+    def lock(self, asset: str, amount: int) -> None:
+        """Move from free to locked."""
+        self.free[asset] -= amount
+        self.locked[asset] += amount
+
+    def unlock(self, asset: str, amount: int) -> None:
+        """Move back."""
+        self.locked[asset] -= amount
+        self.free[asset] += amount

@@ -1,0 +1,414 @@
+"""The engine: orders in, steps out. A pure function of its inputs and their times.
+
+What is wrong with an order is found before anything is changed, so that a refused request leaves no
+trace. Source: web-socket-api.md "Trading requests"; errors.md "Messages for -1010, -2010, -2011".
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bwsresearch.exchange.trading.accounts import Account
+from bwsresearch.exchange.trading.amounts import notional
+from bwsresearch.exchange.trading.liquidity import MarketEvent
+from bwsresearch.exchange.trading.matching import Matching, Plan
+from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.settlement import Settlement
+from bwsresearch.exchange.trading.steps import Report, Step
+from bwsresearch.exchange.trading.venues import AccountStanding, Venue
+from bwsresearch.protocol.messages import Refusal
+
+__all__ = ["Engine"]
+
+_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS: Final = [one + other for one in _LETTERS for other in _LETTERS]
+_NO_FUNDS: Final = "Account has insufficient balance for requested action."
+_UNKNOWN: Final = "Unknown order sent."
+
+
+@dataclass(slots=True)
+class Engine:
+    """Accounts and venues, and what orders do to them.
+
+    `seed` decides the client order ids that the exchange chooses itself.
+    """
+
+    venues: Mapping[str, Venue]
+    accounts: dict[str, Account]
+    seed: int = 1
+    settlement: Settlement = field(init=False)
+    matching: Matching = field(init=False)
+    _chosen: int = 0
+
+    def __post_init__(self) -> None:
+        self.settlement = Settlement(self.accounts, self.venues)
+        self.matching = Matching(self.settlement)
+
+    # ---- money -------------------------------------------------------------------------------
+
+    def deposit(self, account: Account, asset: str, amount: int, now_ms: int) -> Step:
+        """Add to an account what comes from outside; a negative amount is taken away.
+
+        Raises:
+            Refusal: when more is taken than is free.
+        """
+        if account.free[asset] + amount < 0:
+            raise Refusal(-2010, _NO_FUNDS)
+        step = Step(now_ms)
+        account.free[asset] += amount
+        step.touch(account, asset)
+        return step
+
+    # ---- new orders --------------------------------------------------------------------------
+
+    def test(self, account: Account, ticket: Ticket, now_ms: int) -> None:
+        """Raise the Refusal that `place` would, as far as rules and filters go; no balances."""
+        venue = self.venues[ticket.symbol]
+        self._allowed(venue, ticket)
+        venue.filters.check(ticket, AccountStanding(venue, account, now_ms))
+
+    def place(self, account: Account, ticket: Ticket, now_ms: int) -> tuple[Order, Step]:
+        """Accept an order, trade what it meets, and let the rest work, wait or expire.
+
+        Raises:
+            Refusal: -1013 for a filter, -2010 with the exchange's reason; nothing has changed then.
+        """
+        venue = self.venues[ticket.symbol]
+        self.test(account, ticket, now_ms)
+        self._unused(account, ticket)
+        self._possible(venue, ticket, now_ms)
+        plan = self.matching.plan(venue, ticket, now_ms) if ticket.type == "MARKET" else None
+        reserve = self._funded(venue, account, ticket, plan)
+        step = Step(now_ms)
+        order = self._accept(venue, account, ticket, plan, step)
+        if reserve:
+            asset = venue.quote if ticket.is_buy else venue.base
+            self.settlement.reserve(account, order, asset, reserve, step)
+        if ticket.is_algo:
+            self._wait(venue, order, step)
+        else:
+            order.working_time = now_ms
+            self.matching.report(venue, order, "NEW", "place", step)
+            self._work(venue, order, step)
+        self._trigger(venue, step)
+        return order, step
+
+    def _allowed(self, venue: Venue, ticket: Ticket) -> None:
+        info = venue.info
+        if info.status != "TRADING":
+            raise Refusal(-2010, "Market is closed.")
+        if ticket.type not in info.order_types:
+            raise Refusal(-2010, _unsupported(ticket))
+        if ticket.quote_order_qty and not info.quote_order_qty_market_allowed:
+            raise Refusal(-2010, "Quote order qty market orders are not support for this symbol.")
+        if ticket.trailing_delta and not info.allow_trailing_stop:
+            raise Refusal(-2010, "Trailing stop orders are not supported for this symbol.")
+        if ticket.iceberg_qty and not info.iceberg_allowed:
+            raise Refusal(-2010, "Iceberg orders are not supported for this symbol.")
+        if ticket.iceberg_qty and ticket.iceberg_qty >= ticket.qty:
+            raise Refusal(-2010, "IcebergQty exceeds QTY.")
+        if ticket.stp is not None and ticket.stp not in info.allowed_self_trade_prevention_modes:
+            raise Refusal(
+                -1013, "This symbol does not allow the specified self-trade prevention mode."
+            )
+        if ticket.price and ticket.qty and not notional(ticket.price, ticket.qty):
+            raise Refusal(-2010, "Price * QTY is zero or less.")
+
+    def _unused(self, account: Account, ticket: Ticket) -> None:
+        if ticket.client_order_id:
+            known = account.by_client_id.get((ticket.symbol, ticket.client_order_id))
+            if known is not None and known.is_open:
+                raise Refusal(-2010, "Duplicate order sent.")
+
+    def _possible(self, venue: Venue, ticket: Ticket, now_ms: int) -> None:
+        last = venue.last
+        if ticket.type == "LIMIT_MAKER" and self.matching.crosses(venue, ticket, now_ms):
+            raise Refusal(-2010, "Order would immediately match and take.")
+        if ticket.is_algo and ticket.stop_price and last:
+            is_met = last >= ticket.stop_price if ticket.is_rising else last <= ticket.stop_price
+            if is_met:
+                raise Refusal(-2010, "Order would trigger immediately.")
+
+    def _funded(self, venue: Venue, account: Account, ticket: Ticket, plan: Plan | None) -> int:
+        """Return what to reserve for an order; Refusal when it is not there."""
+        if plan is not None:
+            if ticket.quote_order_qty:
+                self._enough(venue, plan)
+            sold = plan.qty if ticket.quote_order_qty else ticket.qty
+            cost, reserve = (plan.cost if ticket.is_buy else sold), 0
+        elif ticket.is_buy:
+            price = ticket.price or venue.last or ticket.stop_price
+            cost = reserve = notional(price, ticket.qty)
+        else:
+            cost = reserve = ticket.qty
+        if account.free[venue.quote if ticket.is_buy else venue.base] < cost:
+            raise Refusal(-2010, _NO_FUNDS)
+        return reserve
+
+    def _enough(self, venue: Venue, plan: Plan) -> None:
+        filters = venue.filters
+        message = "Order book liquidity is less than {} minimum quantity."
+        if plan.is_empty:
+            raise Refusal(-2010, message.format("symbol"))
+        if plan.qty < max(filters.min_qty, 1):
+            raise Refusal(-2010, message.format("`LOT_SIZE` filter"))
+        if plan.qty < filters.market_min_qty:
+            raise Refusal(-2010, message.format("`MARKET_LOT_SIZE` filter"))
+
+    def _accept(
+        self, venue: Venue, account: Account, ticket: Ticket, plan: Plan | None, step: Step
+    ) -> Order:
+        qty = plan.qty if plan is not None and ticket.quote_order_qty else ticket.qty
+        order = Order(
+            order_id=venue.next_order_id,
+            owner=account.name,
+            ticket=ticket,
+            client_order_id=ticket.client_order_id or self.client_id(),
+            stp=ticket.stp or venue.info.default_self_trade_prevention_mode,  # type: ignore[arg-type] # the listing writes modes only
+            qty=qty,
+            time=step.now_ms,
+            update_time=step.now_ms,
+        )
+        order.visible = ticket.iceberg_qty or qty
+        order.is_short = plan is not None and plan.is_short and ticket.quote_order_qty > 0
+        venue.next_order_id += 1
+        venue.orders[order.order_id] = order
+        account.orders[venue.symbol].append(order)
+        account.open_orders[venue.symbol][order.order_id] = order
+        account.by_client_id[venue.symbol, order.client_order_id] = order
+        return order
+
+    def client_id(self) -> str:
+        """Return a client order id of the exchange's own choice: 22 letters and digits."""
+        self._chosen += 1
+        number, text = _wide_key(self.seed, self._chosen), ""
+        for _ in range(11):
+            number, pair = divmod(number, len(_PAIRS))
+            text += _PAIRS[pair]
+        return text
+
+    # ---- working orders ----------------------------------------------------------------------
+
+    def _wait(self, venue: Venue, order: Order, step: Step) -> None:
+        """Let a stop wait for its price."""
+        if order.ticket.trailing_delta and not order.ticket.stop_price and venue.last:
+            order.trailing_time, order.extreme = step.now_ms, venue.last
+        venue.stops.add(order)
+        self.matching.report(venue, order, "NEW", "place", step)
+
+    def _work(self, venue: Venue, order: Order, step: Step) -> None:
+        """Trade an order, then let it rest or expire as its time in force says."""
+        ticket, matching = order.ticket, self.matching
+        is_all_or_none = ticket.time_in_force == "FOK" and not ticket.is_at_market
+        if is_all_or_none and matching.available(venue, order, step.now_ms) < order.remaining:
+            matching.end(
+                venue, order, "EXPIRED", "EXPIRED", "expire", step,
+                reason="UNFILLED_FOK_ORDER_EXPIRED",
+            )  # fmt: skip
+            return
+        if ticket.type != "LIMIT_MAKER":
+            matching.take(venue, order, step)
+        if not order.is_open:
+            return
+        if ticket.is_at_market:
+            matching.end(
+                venue, order, "EXPIRED", "EXPIRED", "expire", step, reason="INSUFFICIENT_LIQUIDITY"
+            )
+        elif ticket.time_in_force != "GTC":
+            matching.end(
+                venue, order, "EXPIRED", "EXPIRED", "expire", step,
+                reason="UNFILLED_IOC_QUANTITY_EXPIRED",
+            )  # fmt: skip
+        else:
+            order.visible = min(ticket.iceberg_qty or order.remaining, order.remaining)
+            venue.book.add(order)
+            if venue.liquidity is not None:
+                venue.liquidity.rest(order, step.now_ms)
+
+    def _trigger(self, venue: Venue, step: Step) -> None:
+        """Let the stops work that the last price has met, and those that their trades meet."""
+        while venue.last and (met := venue.stops.met(venue.last, step.now_ms)):
+            for order in met:
+                self._released(venue, order, step)
+
+    def _released(self, venue: Venue, order: Order, step: Step) -> None:
+        account, ticket = self.accounts[order.owner], order.ticket
+        order.update_time = step.now_ms
+        if ticket.is_at_market and ticket.is_buy:
+            self.settlement.release(account, order, venue, step, 0)
+            plan = self.matching.plan(venue, ticket, step.now_ms)
+            if plan.cost > account.free[venue.quote]:
+                self.matching.end(
+                    venue, order, "EXPIRED", "EXPIRED", "expire", step, reason="REJECTED"
+                )
+                return
+        order.working_time = step.now_ms
+        self.matching.report(venue, order, "NEW", "trigger", step)
+        self._work(venue, order, step)
+
+    def observe(self, event: MarketEvent, now_ms: int) -> Step:
+        """Let the market's event fill resting orders and trigger stops."""
+        venue, step = self.venues[event.symbol], Step(now_ms)
+        liquidity = venue.liquidity
+        if liquidity is None:
+            raise ValueError(
+                f"{event.symbol} is traded among its orders alone; it watches no market"
+            )
+        for order, qty, evidence in liquidity.observe(event, venue.book):
+            self.matching.fill(
+                venue, order, order.price, qty, step, is_maker=True, evidence=evidence
+            )
+        self._trigger(venue, step)
+        return step
+
+    # ---- cancelling and amending -------------------------------------------------------------
+
+    def find(
+        self, account: Account, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> Order | None:
+        """Return an order by id, by client order id (the newest that had it), or by both.
+
+        Raises:
+            Refusal: -2039 when both are given and do not belong together.
+        """
+        if order_id is None:
+            return account.by_client_id.get((symbol, client_order_id or ""))
+        order = self.venues[symbol].orders.get(order_id)
+        if order is None or order.owner != account.name:
+            return None
+        if client_order_id is not None and order.client_order_id != client_order_id:
+            raise Refusal(-2039, "Client order ID is not correct for this order ID.")
+        return order
+
+    def open_order(
+        self, account: Account, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> Order:
+        """Return an open order; Refusal -2011 when there is none."""
+        try:
+            order = self.find(account, symbol, order_id, client_order_id)
+        except Refusal:
+            order = None
+        if order is None or not order.is_open:
+            raise Refusal(-2011, _UNKNOWN)
+        if order_id is None and order.client_order_id != client_order_id:
+            raise Refusal(-2011, _UNKNOWN)
+        return order
+
+    def cancel(
+        self,
+        account: Account,
+        order: Order,
+        now_ms: int,
+        *,
+        new_client_order_id: str = "",
+        restriction: str | None = None,
+    ) -> tuple[Report, Step]:
+        """Cancel an open order; its client order id is replaced and free for others."""
+        wanted = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}.get(
+            restriction or "", order.status
+        )
+        if order.status != wanted:
+            raise Refusal(-2011, "Order was not canceled due to cancel restrictions.")
+        step = Step(now_ms)
+        self._cancel(account, order, step, new_client_order_id)
+        return step.reports[-1], step
+
+    def cancel_all(self, account: Account, symbol: str, now_ms: int) -> Step:
+        """Cancel all open orders of a symbol, oldest first; Refusal -2011 when there are none."""
+        orders = list(account.open_orders[symbol].values())
+        if not orders:
+            raise Refusal(-2011, _UNKNOWN)
+        step = Step(now_ms)
+        for order in orders:
+            self._cancel(account, order, step, "")
+        return step
+
+    def _cancel(self, account: Account, order: Order, step: Step, new_client_order_id: str) -> None:
+        earlier = order.client_order_id
+        self._rename(account, order, new_client_order_id or self.client_id())
+        self.matching.end(
+            self.venues[order.symbol], order, "CANCELED", "CANCELED", "cancel", step,
+            orig_client_order_id=earlier,
+        )  # fmt: skip
+
+    def _rename(self, account: Account, order: Order, client_order_id: str) -> None:
+        # The earlier id still finds the order, until another one takes it.
+        order.earlier_ids.append(order.client_order_id)
+        order.client_order_id = client_order_id
+        account.by_client_id[order.symbol, client_order_id] = order
+
+    def amend(
+        self,
+        account: Account,
+        order: Order,
+        new_qty: int,
+        now_ms: int,
+        *,
+        new_client_order_id: str = "",
+    ) -> tuple[Report, Step]:
+        """Lower an order's quantity; it keeps its id and its place in the queue."""
+        venue = self.venues[order.symbol]
+        self._amendable(venue, account, order, new_qty, now_ms)
+        if new_client_order_id and new_client_order_id != order.client_order_id:
+            known = account.by_client_id.get((order.symbol, new_client_order_id))
+            if known is not None and known.is_open:
+                raise Refusal(-2010, "Duplicate order sent.")
+        step, earlier = Step(now_ms), order.client_order_id
+        order.qty = new_qty
+        order.amends += 1
+        order.visible = min(order.visible, order.remaining)
+        order.update_time = now_ms
+        if new_client_order_id != order.client_order_id:
+            self._rename(account, order, new_client_order_id or self.client_id())
+        self.settlement.release(account, order, venue, step, self._need(venue, order))
+        report = self.matching.report(
+            venue, order, "REPLACED", "amend", step, orig_client_order_id=earlier
+        )
+        return report, step
+
+    def _need(self, venue: Venue, order: Order) -> int:
+        if order.is_buy and not order.price:
+            return min(
+                order.reserved, notional(venue.last or order.ticket.stop_price, order.remaining)
+            )
+        return order.need()
+
+    def _amendable(
+        self, venue: Venue, account: Account, order: Order, new_qty: int, now_ms: int
+    ) -> None:
+        filters = venue.filters
+        if not venue.info.amend_allowed:
+            raise Refusal(-2038, "Order amend is not supported for this symbol.")
+        if new_qty == order.qty:
+            raise Refusal(-2038, "The requested action would change no state; rejecting")
+        if new_qty > order.qty:
+            raise Refusal(-2038, "Order amend (quantity increase) is not supported.")
+        if new_qty <= order.executed + order.prevented:
+            raise Refusal(-2038, "The requested action would change no state; rejecting")
+        if filters.max_amends and order.amends >= filters.max_amends:
+            raise Refusal(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
+        amended = replace(order.ticket, qty=new_qty)
+        for name, passes in filters.checks:
+            if name in ("LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL", "ICEBERG_PARTS") and not passes(
+                amended, AccountStanding(venue, account, now_ms)
+            ):
+                raise Refusal(-1013, f"Filter failure: {name}")
+
+
+def _wide_key(seed: int, number: int) -> int:
+    digest = hashlib.blake2b(f"client order id/{seed}/{number}".encode(), digest_size=17).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _unsupported(ticket: Ticket) -> str:
+    words = {
+        "MARKET": "Market",
+        "STOP_LOSS": "Stop loss",
+        "STOP_LOSS_LIMIT": "Stop loss limit",
+        "TAKE_PROFIT": "Take profit",
+        "TAKE_PROFIT_LIMIT": "Take profit limit",
+        "LIMIT_MAKER": "Limit maker",
+        "LIMIT": "Limit",
+    }
+    return f"{words[ticket.type]} orders are not supported for this symbol."
