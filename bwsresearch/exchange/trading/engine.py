@@ -13,7 +13,7 @@ from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.amounts import notional
 from bwsresearch.exchange.trading.liquidity import MarketEvent
 from bwsresearch.exchange.trading.matching import Matching, Plan
-from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.orders import Amendment, Order, Ticket
 from bwsresearch.exchange.trading.settlement import Settlement
 from bwsresearch.exchange.trading.steps import Report, Step
 from bwsresearch.exchange.trading.venues import AccountStanding, Venue
@@ -334,7 +334,6 @@ class Engine:
 
     def _rename(self, account: Account, order: Order, client_order_id: str) -> None:
         # The earlier id still finds the order, until another one takes it.
-        order.earlier_ids.append(order.client_order_id)
         order.client_order_id = client_order_id
         account.by_client_id[order.symbol, client_order_id] = order
 
@@ -354,9 +353,8 @@ class Engine:
             known = account.by_client_id.get((order.symbol, new_client_order_id))
             if known is not None and known.is_open:
                 raise Refusal(-2010, "Duplicate order sent.")
-        step, earlier = Step(now_ms), order.client_order_id
+        step, earlier, was = Step(now_ms), order.client_order_id, order.qty
         order.qty = new_qty
-        order.amends += 1
         order.visible = min(order.visible, order.remaining)
         order.update_time = now_ms
         if new_client_order_id != order.client_order_id:
@@ -364,6 +362,9 @@ class Engine:
         self.settlement.release(account, order, venue, step, self._need(venue, order))
         report = self.matching.report(
             venue, order, "REPLACED", "amend", step, orig_client_order_id=earlier
+        )
+        order.amendments.append(
+            Amendment(report.execution_id, earlier, order.client_order_id, was, new_qty, now_ms)
         )
         return report, step
 
@@ -386,7 +387,7 @@ class Engine:
             raise Refusal(-2038, "Order amend (quantity increase) is not supported.")
         if new_qty <= order.executed + order.prevented:
             raise Refusal(-2038, "The requested action would change no state; rejecting")
-        if filters.max_amends and order.amends >= filters.max_amends:
+        if filters.max_amends and len(order.amendments) >= filters.max_amends:
             raise Refusal(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
         amended = replace(order.ticket, qty=new_qty)
         for name, passes in filters.checks:

@@ -333,7 +333,8 @@ class Matching:
             order.executed,
             order.quote,
             order.prevented,
-            order.is_resting,
+            # A new order counts as on the book, even when it is about to trade at once.
+            order.is_working if execution == "NEW" else order.is_resting and order.is_open,
             fill,
             other_order_id,
             prevented_qty,

@@ -11,6 +11,7 @@ from bwsresearch.exchange.trading.amounts import notional
 __all__ = [
     "ALGO_TYPES",
     "OPEN",
+    "Amendment",
     "ExpiryReason",
     "Order",
     "OrderStatus",
@@ -90,6 +91,18 @@ class Ticket:
         return (self.type, self.is_buy) in _RISING
 
 
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One lowering of an order's quantity."""
+
+    execution_id: int
+    orig_client_order_id: str
+    new_client_order_id: str
+    orig_qty: int
+    new_qty: int
+    time: int
+
+
 @dataclass(slots=True, eq=False)
 class Order:
     """One order of one account; amounts in units, times in ms, -1 where there is none yet.
@@ -118,10 +131,9 @@ class Order:
     ahead: int = 0
     prevented_match_id: int = -1
     expiry_reason: ExpiryReason | None = None
-    amends: int = 0
     is_resting: bool = False
     is_short: bool = False
-    earlier_ids: list[str] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def symbol(self) -> str:

@@ -1,0 +1,329 @@
+"""Orders, trades and accounts as the exchange writes them: keys in its order, amounts as text.
+
+A field that the exchange leaves out is left out. Times are written in the unit of the connection:
+`factor` is 1 for milliseconds and 1000 for microseconds.
+Source: the response examples of web-socket-api.md; "Conditional fields in Order Responses".
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from bwsresearch.exchange.rows import decimal
+from bwsresearch.exchange.trading.accounts import Account, Commission, Deal, PreventedMatch
+from bwsresearch.exchange.trading.orders import ALGO_TYPES, Amendment, Order
+from bwsresearch.exchange.trading.steps import Report, Step
+
+__all__ = [
+    "account_status",
+    "amended",
+    "amendment",
+    "cancelled",
+    "commission",
+    "commission_for_order",
+    "my_trade",
+    "order_row",
+    "placed",
+    "prevented_match",
+]
+
+Json: TypeAlias = dict[str, object]
+
+_NO_LIST: Final = -1
+_TRADE_GROUP: Final = -1
+_BASIS: Final = 10_000  # account.status shows 0.0015 as 15
+
+
+def _time(time_ms: int, factor: int) -> int:
+    return time_ms * factor if time_ms >= 0 else time_ms
+
+
+def _side(order: Order) -> str:
+    return "BUY" if order.is_buy else "SELL"
+
+
+def placed(order: Order, step: Step, response: str, factor: int = 1) -> Json:
+    """Return the reply to a placement: `response` is ACK, RESULT or FULL."""
+    reply: Json = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": _NO_LIST,
+        "clientOrderId": order.client_order_id,
+        "transactTime": _time(step.now_ms, factor),
+    }
+    if response == "ACK":
+        return reply
+    reply |= _amounts(order) | _conditionals(order, factor)
+    reply["workingTime"] = _time(order.working_time, factor)
+    if response == "FULL":
+        reply["fills"] = [
+            {
+                "price": decimal(fill.price),
+                "qty": decimal(fill.qty),
+                "commission": decimal(fill.commission),
+                "commissionAsset": fill.commission_asset,
+                "tradeId": fill.trade_id,
+            }
+            for fill in step.fills(order)
+        ]
+    reply["selfTradePreventionMode"] = order.stp
+    return reply | _prevention(order) | _expiry(order)
+
+
+def _amounts(order: Order) -> Json:
+    ticket = order.ticket
+    return {
+        "price": decimal(ticket.price),
+        "origQty": decimal(order.qty),
+        "executedQty": decimal(order.executed),
+        "origQuoteOrderQty": decimal(ticket.quote_order_qty),
+        "cummulativeQuoteQty": decimal(order.quote),
+        "status": order.status,
+        "timeInForce": ticket.time_in_force,
+        "type": ticket.type,
+        "side": _side(order),
+    }
+
+
+def _conditionals(order: Order, factor: int) -> Json:
+    ticket = order.ticket
+    found: Json = {}
+    if ticket.type in ALGO_TYPES:
+        found["stopPrice"] = decimal(ticket.stop_price)
+    found |= _trailing(order, factor)
+    if ticket.iceberg_qty:
+        found["icebergQty"] = decimal(ticket.iceberg_qty)
+    return found | _strategy(order)
+
+
+def _trailing(order: Order, factor: int) -> Json:
+    if not order.ticket.trailing_delta:
+        return {}
+    return {
+        "trailingDelta": order.ticket.trailing_delta,
+        "trailingTime": _time(order.trailing_time, factor),
+    }
+
+
+def _strategy(order: Order) -> Json:
+    # Some clients take strategyId for the order's own id, so it must not be there unless it was sent.
+    ticket = order.ticket
+    both = {"strategyId": ticket.strategy_id, "strategyType": ticket.strategy_type}
+    return {name: value for name, value in both.items() if value is not None}
+
+
+def _prevention(order: Order) -> Json:
+    if order.prevented_match_id < 0:
+        return {}
+    return {
+        "preventedMatchId": order.prevented_match_id,
+        "preventedQuantity": decimal(order.prevented),
+    }
+
+
+def _expiry(order: Order) -> Json:
+    return {} if order.expiry_reason is None else {"expiryReason": order.expiry_reason}
+
+
+def order_row(order: Order, factor: int = 1) -> Json:
+    """Return an order as order.status, openOrders.status and allOrders show it."""
+    ticket = order.ticket
+    row: Json = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": _NO_LIST,
+        "clientOrderId": order.client_order_id,
+        "price": decimal(ticket.price),
+        "origQty": decimal(order.qty),
+        "executedQty": decimal(order.executed),
+        "cummulativeQuoteQty": decimal(order.quote),
+        "status": order.status,
+        "timeInForce": ticket.time_in_force,
+        "type": ticket.type,
+        "side": _side(order),
+        "stopPrice": decimal(ticket.stop_price),
+        **_trailing(order, factor),
+        "icebergQty": decimal(ticket.iceberg_qty),
+        "time": _time(order.time, factor),
+        "updateTime": _time(order.update_time, factor),
+        "isWorking": order.is_working,
+        "workingTime": _time(order.working_time, factor),
+        "origQuoteOrderQty": decimal(ticket.quote_order_qty),
+        **_strategy(order),
+        "selfTradePreventionMode": order.stp,
+    }
+    return row | _prevention(order) | _expiry(order)
+
+
+def cancelled(report: Report, now_ms: int, factor: int = 1) -> Json:
+    """Return the report of a cancel."""
+    order = report.order
+    return {
+        "symbol": order.symbol,
+        "origClientOrderId": report.orig_client_order_id,
+        "orderId": order.order_id,
+        "orderListId": _NO_LIST,
+        "clientOrderId": report.client_order_id,
+        "transactTime": _time(now_ms, factor),
+        **_amounts(order),
+        **_conditionals(order, factor),
+        "selfTradePreventionMode": order.stp,
+    }
+
+
+def amended(report: Report, now_ms: int, factor: int = 1) -> Json:
+    """Return the reply to an amendment."""
+    order = report.order
+    return {
+        "transactTime": _time(now_ms, factor),
+        "executionId": report.execution_id,
+        "amendedOrder": {
+            "symbol": order.symbol,
+            "orderId": order.order_id,
+            "orderListId": _NO_LIST,
+            "origClientOrderId": report.orig_client_order_id,
+            "clientOrderId": report.client_order_id,
+            "price": decimal(order.price),
+            "qty": decimal(order.qty),
+            "executedQty": decimal(order.executed),
+            "preventedQty": decimal(order.prevented),
+            "quoteOrderQty": decimal(order.ticket.quote_order_qty),
+            "cumulativeQuoteQty": decimal(order.quote),
+            "status": order.status,
+            "timeInForce": order.ticket.time_in_force,
+            "type": order.ticket.type,
+            "side": _side(order),
+            **_conditionals(order, factor),
+            "workingTime": _time(order.working_time, factor),
+            "selfTradePreventionMode": order.stp,
+        },
+    }
+
+
+def amendment(order: Order, made: Amendment, factor: int = 1) -> Json:
+    """Return one row of order.amendments."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "executionId": made.execution_id,
+        "origClientOrderId": made.orig_client_order_id,
+        "newClientOrderId": made.new_client_order_id,
+        "origQty": decimal(made.orig_qty),
+        "newQty": decimal(made.new_qty),
+        "time": _time(made.time, factor),
+    }
+
+
+def my_trade(deal: Deal, factor: int = 1) -> Json:
+    """Return one row of myTrades."""
+    return {
+        "symbol": deal.symbol,
+        "id": deal.trade_id,
+        "orderId": deal.order_id,
+        "orderListId": _NO_LIST,
+        "price": decimal(deal.price),
+        "qty": decimal(deal.qty),
+        "quoteQty": decimal(deal.quote),
+        "commission": decimal(deal.commission),
+        "commissionAsset": deal.commission_asset,
+        "time": _time(deal.time, factor),
+        "isBuyer": deal.is_buyer,
+        "isMaker": deal.is_maker,
+        "isBestMatch": True,
+    }
+
+
+def prevented_match(match: PreventedMatch, factor: int = 1) -> Json:
+    """Return one row of myPreventedMatches."""
+    row: Json = {
+        "symbol": match.symbol,
+        "preventedMatchId": match.prevented_match_id,
+        "takerOrderId": match.taker_order_id,
+        "makerSymbol": match.symbol,
+        "makerOrderId": match.maker_order_id,
+        "tradeGroupId": _TRADE_GROUP,
+        "selfTradePreventionMode": match.stp,
+        "price": decimal(match.price),
+    }
+    if match.taker_prevented:
+        row["takerPreventedQuantity"] = decimal(match.taker_prevented)
+    if match.maker_prevented:
+        row["makerPreventedQuantity"] = decimal(match.maker_prevented)
+    return row | {"transactTime": _time(match.time, factor)}
+
+
+def account_status(
+    account: Account, uid: int, assets: Iterable[str], *, omit_zero: bool, factor: int = 1
+) -> Json:
+    """Return balances and rates; every asset of the exchange unless zeros are left out."""
+    rates = account.commission
+    names = sorted({*assets, *account.free, *account.locked})
+    balances = [
+        {
+            "asset": name,
+            "free": decimal(account.free.get(name, 0)),
+            "locked": decimal(account.locked.get(name, 0)),
+        }
+        for name in names
+        if not omit_zero or account.free.get(name, 0) + account.locked.get(name, 0)
+    ]
+    four = {
+        "maker": rates.maker,
+        "taker": rates.taker,
+        "buyer": rates.buyer,
+        "seller": rates.seller,
+    }
+    return {
+        **{f"{name}Commission": rate * _BASIS // 100_000_000 for name, rate in four.items()},
+        "canTrade": True,
+        "canWithdraw": False,
+        "canDeposit": False,
+        "commissionRates": {name: decimal(rate) for name, rate in four.items()},
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": _time(account.update_time, factor),
+        "accountType": "SPOT",
+        "balances": balances,
+        "permissions": ["SPOT"],
+        "uid": uid,
+    }
+
+
+def _discount(rates: Commission) -> Json:
+    return {
+        "enabledForAccount": rates.in_bnb,
+        "enabledForSymbol": True,
+        "discountAsset": "BNB",
+        "discount": decimal(rates.discount),
+    }
+
+
+def commission(symbol: str, rates: Commission) -> Json:
+    """Return the reply to account.commission."""
+    reply: Json = {"symbol": symbol}
+    for name, prefix in (
+        ("standardCommission", ""),
+        ("specialCommission", "special_"),
+        ("taxCommission", "tax_"),
+    ):
+        reply[name] = {
+            side: decimal(getattr(rates, f"{prefix}{side}"))
+            for side in ("maker", "taker", "buyer", "seller")
+        }
+    return reply | {"discount": _discount(rates)}
+
+
+def commission_for_order(rates: Commission, *, is_buy: bool) -> Json:
+    """Return the reply to order.test with rates: those of the side are added already."""
+    side = "buyer" if is_buy else "seller"
+    reply: Json = {}
+    for name, prefix in (
+        ("standardCommissionForOrder", ""),
+        ("specialCommissionForOrder", "special_"),
+        ("taxCommissionForOrder", "tax_"),
+    ):
+        own = getattr(rates, f"{prefix}{side}")
+        reply[name] = {
+            role: decimal(getattr(rates, f"{prefix}{role}") + own) for role in ("maker", "taker")
+        }
+    return reply | {"discount": _discount(rates)}
