@@ -1,0 +1,48 @@
+"""ccxt.pro: the unified calls over the WebSocket API, after it has read the markets there."""
+
+import asyncio
+
+import ccxt.pro as ccxt
+from talk import each, talk
+
+
+async def made(url):
+    """Return a ccxt exchange that knows the markets without a request to the REST API."""
+    exchange = ccxt.binance(
+        {
+            "enableRateLimit": False,
+            "options": {
+                "defaultType": "spot",
+                "crossMarginPairsData": [],
+                "isolatedMarginPairsData": [],
+            },
+        }
+    )
+    exchange.urls["api"]["ws"]["ws-api"]["spot"] = url
+    subscription = {"method": lambda client, message: client.resolve(message["result"], "info")}
+    asked = {"id": "info", "method": "exchangeInfo", "params": {}}
+    info = await exchange.watch(url, "info", asked, "info", subscription)
+    exchange.set_markets([exchange.parse_market(one) for one in info["symbols"]])
+    return exchange
+
+
+async def asked(url, calls, together):
+    exchange = await made(url)
+
+    async def ask(name, arguments):
+        try:
+            found = getattr(exchange, name)
+            return {"ok": await found(**arguments) if callable(found) else found}
+        except ccxt.BaseError as error:
+            return {"refused": {"kind": type(error).__name__, "msg": str(error)}}
+
+    outcomes = await each(ask, calls, together)
+    await exchange.close()
+    return outcomes
+
+
+def converse(url, calls, together):
+    return asyncio.run(asked(url, calls, together))
+
+
+talk(converse)

@@ -1,0 +1,64 @@
+"""binance-sdk-spot: `Spot(config_ws_api=…).websocket_api`, answers as its own strict models."""
+
+import asyncio
+import logging
+
+from binance_common.configuration import ConfigurationWebSocketAPI
+from binance_common.constants import TimeUnit
+from binance_sdk_spot.spot import Spot
+from binance_sdk_spot.websocket_api.models import ExchangeInfoResponse
+from pydantic import BaseModel
+from talk import each, talk
+
+logging.disable(logging.CRITICAL)
+
+
+def unknown(model):
+    """Return the names that a model, or one within it, did not expect."""
+    if isinstance(model, BaseModel):
+        names = list(getattr(model, "additional_properties", None) or {})
+        return names + [n for _, value in model if value is not model for n in unknown(value)]
+    if isinstance(model, list):
+        return [name for one in model for name in unknown(one)]
+    return []
+
+
+def outcome(name, response):
+    data = response.data()
+    if isinstance(data, dict):
+        return {"refused": data["error"]}
+    data = getattr(data, "actual_instance", None) or data
+    if name == "exchange_info":  # read one level too high by the client: see its model's fields
+        result = ExchangeInfoResponse.from_dict(data.additional_properties["result"])
+        value = result.to_dict()
+    elif name.endswith("klines"):  # its to_dict() expects objects where there are numbers
+        result = data
+        value = data.result
+    else:
+        result = data
+        value = data.to_dict()["result"]
+    limits = [one.model_dump() for one in response.rate_limits]
+    return {"ok": value, "unknown": unknown(result), "rateLimits": limits}
+
+
+async def asked(url, calls, together, options):
+    unit = options.pop("time_unit", None)
+    configuration = ConfigurationWebSocketAPI(
+        stream_url=url, time_unit=unit and TimeUnit(unit), **options
+    )
+    api = Spot(config_ws_api=configuration).websocket_api
+    await api.create_connection()
+
+    async def ask(name, arguments):
+        return outcome(name, await getattr(api, name)(**arguments))
+
+    outcomes = await each(ask, calls, together)
+    await api.close_connection()
+    return outcomes
+
+
+def converse(url, calls, together, **options):
+    return asyncio.run(asked(url, calls, together, options))
+
+
+talk(converse)

@@ -1,0 +1,51 @@
+"""unicorn-binance-websocket-api: `api.spot.…` of its manager, answers in a callback of the stream.
+
+One call after the other, each waits for its answer with `return_response=True`. That call begins to
+wait after it has sent: an answer that is there before goes to the callback of the stream, and the
+call never returns. So it is made in a thread, and either way the answer is found in one queue.
+"""
+
+import functools
+import queue
+import threading
+
+from talk import talk
+from unicorn_binance_websocket_api import BinanceWebSocketApiManager
+
+
+def converse(url, calls, together):
+    replies = queue.Queue()
+    manager = BinanceWebSocketApiManager(
+        websocket_api_base_uri=url, warn_on_update=False, output_default="dict"
+    )
+    stream = manager.create_stream(
+        api=True, api_key="k" * 64, api_secret="s" * 64, process_stream_data=replies.put
+    )
+    manager.wait_till_stream_has_started(stream)
+    found = {}
+    for number, (name, arguments) in enumerate(calls):
+        call = functools.partial(
+            getattr(manager.api.spot, name), request_id=f"call-{number:05d}", **arguments
+        )
+        if together:
+            call()
+        else:
+            wait = functools.partial(lambda call: replies.put(call(return_response=True)), call)
+            threading.Thread(target=wait, daemon=True).start()
+            reply = replies.get(timeout=30)
+            found[reply["id"]] = reply
+    while len(found) < len(calls):
+        reply = replies.get(timeout=30)
+        found[reply["id"]] = reply
+    manager.stop_manager()
+    return [outcome(found[f"call-{number:05d}"]) for number in range(len(calls))]
+
+
+def outcome(reply):
+    limits = reply.get("rateLimits")
+    if reply["status"] == 200:
+        return {"ok": reply["result"], "rateLimits": limits}
+    return {"refused": {**reply["error"], "status": reply["status"]}, "rateLimits": limits}
+
+
+talk(converse)

@@ -1,0 +1,102 @@
+"""A local exchange on a real socket, and the interpreter that has the clients that are not ours."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bwsresearch.client.sync import Client
+from bwsresearch.exchange.config import Config, Limits
+from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.server import hosted
+
+from .asked import NOW
+
+CLIENTS = Path(__file__).parent / "clients"
+PYTHON = "BWS_CONFORMANCE_PYTHON"
+INSTALL = (
+    "python3 -m venv .venv-conformance && .venv-conformance/bin/pip install '.[conformance]' "
+    f"&& export {PYTHON}=$PWD/.venv-conformance/bin/python"
+)
+
+
+def exchange_of(market, **limits):
+    """Return a running exchange whose clock stands still."""
+    config = Config(limits=Limits(connections_5m=10**6, **limits))
+    return hosted(Gateway(market, config), clock=lambda: NOW)
+
+
+@pytest.fixture(scope="session")
+def market():
+    return SyntheticMarket(seed=1)
+
+
+@pytest.fixture(scope="session")
+def exchange(market):
+    """An exchange that all tests share; its weight is no limit, but is counted."""
+    with exchange_of(market, weight_per_minute=10**9) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def limited(market):
+    """A function that starts an exchange of so much weight, fresh for everyone who asks."""
+    with contextlib.ExitStack() as running:
+
+        def start(weight, **limits):
+            return running.enter_context(exchange_of(market, weight_per_minute=weight, **limits))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def ours(exchange):
+    """Our own client of the shared exchange."""
+    with Client(exchange.url) as client:
+        yield client
+
+
+def interpreter_with(package):
+    """Return the path of a Python that can import `package`, or skip."""
+    if path := os.environ.get(PYTHON):
+        if not Path(path).exists():
+            pytest.fail(f"{PYTHON} is {path!r}, which does not exist; to make it: {INSTALL}")
+        return str(Path(path).absolute())  # no symbolic link resolved: that would leave its venv
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed; to try it: {INSTALL}")
+    return sys.executable
+
+
+@pytest.fixture(scope="session")
+def foreign():
+    """A function that returns how to talk with a script of `clients/`, or skips without its client.
+
+    To talk is to hand over rounds of calls, and to get what each call came to; see `clients/talk.py`.
+    """
+    clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+
+    def of(script, package):
+        python = interpreter_with(package)
+
+        def converse(rounds):
+            done = subprocess.run(
+                [python, str(CLIENTS / script)],
+                input=json.dumps(rounds),
+                env={**clean, "PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            return json.loads(done.stdout)
+
+        return converse
+
+    return of
