@@ -5,6 +5,8 @@ one that the environment variable BWS_SERVER names, or else production.
 """
 
 import asyncio
+import dataclasses
+import difflib
 import os
 import threading
 import time
@@ -46,10 +48,12 @@ SERVERS: Final = {
 }
 """The exchange's servers by name; "local" is an exchange in this process."""
 
-_NAMES: Final = {url: name for name, url in SERVERS.items()} | {
-    # The document of 2023 has this address of the testnet.
+_ALIASES: Final = {
+    # The address that the document of 2023 has; the exchange has moved the testnet since.
     "wss://testnet.binance.vision/ws-api/v3": "testnet",
 }
+_HOSTS: Final = {urlsplit(url).hostname: name for name, url in SERVERS.items()}
+_TIMEOUT_S: Final = 30.0
 _MARKET: Final = "x-bws-market"
 _RECORDED: Final = "x-bws-recorded"
 
@@ -87,6 +91,7 @@ class _InProcess:
     clock: Callable[[], int]
     _session: ServerSession = field(default_factory=ServerSession)
     _frames: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    _is_closed: bool = False
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -94,6 +99,8 @@ class _InProcess:
         return {_MARKET: self.gateway.market.identity, _RECORDED: _recorded(self.gateway.market)}
 
     async def send(self, frame: bytes) -> None:
+        if self._is_closed:
+            raise _closed()
         call = self._session.receive(frame)
         if isinstance(call, bytes):
             self._frames.put_nowait(call)
@@ -101,17 +108,25 @@ class _InProcess:
         answer = self.gateway.handle(call, self._session.options, "local", self.clock())
         self._frames.put_nowait(answer.text)
         if answer.ends:
-            self._frames.put_nowait(None)
+            await self.close()
         await asyncio.sleep(0)  # answering takes time: let others on this loop have theirs
 
     async def receive(self) -> bytes:
+        if self._is_closed and self._frames.empty():
+            raise _closed()
         frame = await self._frames.get()
         if frame is None:
-            raise Disconnected("the local exchange closed the connection")
+            raise _closed()
         return frame
 
     async def close(self) -> None:
-        self._frames.put_nowait(None)
+        if not self._is_closed:
+            self._is_closed = True
+            self._frames.put_nowait(None)
+
+
+def _closed() -> Disconnected:
+    return Disconnected("the local exchange closed the connection")
 
 
 def _recorded(market: Market) -> str:
@@ -166,14 +181,17 @@ def endpoint_of(server: str) -> Endpoint:
     """
     if server == "local":
         return LocalEndpoint(Gateway(SyntheticMarket(), Config()))
-    if server in SERVERS:
-        return WebSocketEndpoint(SERVERS[server])
-    if "://" not in server:
-        names = ", ".join([*SERVERS, "local"])
-        raise ValueError(
-            f"server is {server!r}, must be one of {names}, or a URL ws://… or wss://…"
-        )
-    return WebSocketEndpoint(server)
+    name = _ALIASES.get(server, server)
+    if name in SERVERS:
+        return WebSocketEndpoint(SERVERS[name])
+    if "://" in server:
+        return WebSocketEndpoint(server)
+    names = [*SERVERS, "local"]
+    near = difflib.get_close_matches(server.lower(), names, n=1)
+    cure = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"server is {server!r}, must be one of {', '.join(names)}, or a URL ws://… or wss://…{cure}"
+    )
 
 
 _default: list[Client] = []
@@ -183,7 +201,7 @@ _default_lock = threading.Lock()
 def connect(
     server: str | Endpoint | None = None,
     *,
-    timeout: float = 30.0,
+    timeout: float = _TIMEOUT_S,
     ca_file: str | Path | None = None,
 ) -> Client:
     """Return a client of `server`, which becomes the default of `bws.klines` and its like.
@@ -193,36 +211,46 @@ def connect(
     Args:
         server: "production", "testnet", "demo", "local" (an exchange in this process), or a URL such
             as "ws://127.0.0.1:9443/ws-api/v3"; BWS_SERVER or production when left out.
-        timeout: seconds to wait for each reply.
+        timeout: seconds to wait for each reply, connecting included.
         ca_file: a PEM file with the authorities to trust, for a server of your own.
 
     Raises:
         ValueError: when the server cannot be meant.
     """
-    chosen = server if server is not None else os.environ.get("BWS_SERVER") or "production"
-    endpoint = endpoint_of(chosen) if isinstance(chosen, str) else chosen
-    if ca_file is not None:
-        if not isinstance(endpoint, WebSocketEndpoint):
-            raise ValueError(f"ca_file is {ca_file}, but {endpoint.name} needs no certificate")
-        endpoint = WebSocketEndpoint(endpoint.url, ca_file=ca_file)
-    client = Client(endpoint, timeout=timeout)
+    client = _client(server, timeout, ca_file)
     with _default_lock:
         _default[:] = [client]
     return client
 
 
+def _client(server: str | Endpoint | None, timeout: float, ca_file: str | Path | None) -> Client:
+    chosen = server if server is not None else os.environ.get("BWS_SERVER") or "production"
+    endpoint = endpoint_of(chosen) if isinstance(chosen, str) else chosen
+    if ca_file is not None:
+        if not isinstance(endpoint, WebSocketEndpoint):
+            raise ValueError(f"ca_file is {ca_file}, but {endpoint.name} needs no certificate")
+        endpoint = dataclasses.replace(endpoint, ca_file=ca_file, ssl=None)
+    return Client(endpoint, timeout=timeout)
+
+
 def default_client() -> Client:
     """Return the client of calls that name none."""
     with _default_lock:
-        known = _default[0] if _default else None
-    return known or connect()
+        if not _default:
+            _default.append(_client(None, _TIMEOUT_S, None))
+        return _default[0]
 
 
 async def server_of(connection: AsyncClient) -> str:
     """Return the name under which a client's rows are cached; only unnamed servers are asked."""
     endpoint = connection.endpoint
-    if isinstance(endpoint, WebSocketEndpoint) and endpoint.url in _NAMES:
-        return _NAMES[endpoint.url]
+    # By host, since the exchange listens on two ports, and the URL may carry options.
+    if (
+        isinstance(endpoint, WebSocketEndpoint)
+        and endpoint.is_encrypted
+        and (name := _HOSTS.get(urlsplit(endpoint.url).hostname))
+    ):
+        return name
     headers = await connection.open()
     if market := headers.get(_MARKET):
         return market

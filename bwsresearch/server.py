@@ -6,6 +6,7 @@ that long after its request came. Source: web-socket-api.md, "General API inform
 
 import asyncio
 import contextlib
+import ipaddress
 import signal
 import ssl as tls
 import threading
@@ -33,6 +34,8 @@ PATH: Final = "/ws-api/v3"
 _WAITING: Final = 1000
 """Replies that a connection may have unread before its requests are left unread too."""
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 Clock = Callable[[], int]
 """Epoch milliseconds."""
 
@@ -46,6 +49,7 @@ class Server:
     latency_ms: float
     scheme: str
     host: str
+    loop: asyncio.AbstractEventLoop
     port: int = 0
     connections: int = 0
     _open: set[ServerConnection] = field(default_factory=set)
@@ -62,7 +66,10 @@ class Server:
         return len(self._open)
 
     def drop(self) -> None:
-        """Cut all connections without a good-bye, as a network does that fails."""
+        """Cut all connections without a good-bye, as a network does that fails; from any thread."""
+        self.loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
         for connection in tuple(self._open):
             connection.transport.abort()
 
@@ -71,8 +78,7 @@ class Server:
         parts = urlsplit(request.path)
         if parts.path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, f"the API is at {PATH}\n")
-        origin = request.headers.get("Origin")
-        if origin and urlsplit(origin).netloc != request.headers.get("Host"):
+        if _is_of_a_web_page(request):
             return connection.respond(HTTPStatus.FORBIDDEN, "web pages may not connect\n")
         try:
             options(parts.query)
@@ -112,14 +118,10 @@ class Server:
     async def say_goodbye(self) -> None:
         """Announce the end to every connection, and give it the time to leave."""
         event = b'{"event":{"e":"serverShutdown","E":%d}}' % self.clock()
-        for connection in tuple(self._open):
-            with contextlib.suppress(ConnectionClosed):
-                await connection.send(event, text=True)
-        lead = self.gateway.config.net.shutdown_lead
-        waiting = [asyncio.ensure_future(one.wait_closed()) for one in self._open]
-        if waiting:
-            await asyncio.wait(waiting, timeout=lead)
-        for one in waiting:
+        leaving = [asyncio.ensure_future(_dismissed(one, event)) for one in self._open]
+        if leaving:
+            await asyncio.wait(leaving, timeout=self.gateway.config.net.shutdown_lead)
+        for one in leaving:
             one.cancel()
 
 
@@ -183,6 +185,34 @@ class _Attendant:
                     await self._connection.close(1011, "no pong")
 
 
+async def _dismissed(connection: ServerConnection, event: bytes) -> None:
+    """Send the last event and wait for the client to leave; one that does not read never does."""
+    with contextlib.suppress(ConnectionClosed):
+        await connection.send(event, text=True)
+    await connection.wait_closed()
+
+
+def _is_of_a_web_page(request: Request) -> bool:
+    """Whether a browser opened the connection for a page: any page may try to reach this machine.
+
+    Some clients send the server's own address as their origin. A name is not taken for that: one
+    that its owner lets point here makes a page's origin equal to the host.
+    """
+    origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
+    if origin is None:
+        return False
+    name = urlsplit(f"//{host}").hostname or ""
+    return urlsplit(origin).netloc != host or not (_is_address(name) or name == "localhost")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _address(connection: ServerConnection) -> str:
     peer = connection.remote_address
     return str(peer[0]) if peer else ""
@@ -216,7 +246,8 @@ async def serve(
     Raises:
         OSError: when the address cannot be listened on.
     """
-    server = Server(gateway, clock, latency_ms, "wss" if ssl else "ws", host)
+    scheme, loop = "wss" if ssl else "ws", asyncio.get_running_loop()
+    server = Server(gateway, clock, latency_ms, scheme, host, loop)
     listener: Listener
     async with listen(
         server.attend,
@@ -243,7 +274,7 @@ def hosted(
     ssl: tls.SSLContext | None = None,
 ) -> Iterator[Server]:
     """Serve `gateway` from a thread of its own, on any free port, until the block is left."""
-    box: list[Server | BaseException] = []
+    box: list[Server | OSError] = []
     started = threading.Event()
     loop = asyncio.new_event_loop()
     leave = asyncio.Event()
@@ -254,23 +285,27 @@ def hosted(
                 box.append(server)
                 started.set()
                 await leave.wait()
-        except BaseException as error:
+        except OSError as error:
             box.append(error)
+        finally:
             started.set()
-            raise
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(work()), daemon=True)
     thread.start()
     started.wait()
     first = box[0]
     try:
-        if isinstance(first, BaseException):
+        if isinstance(first, OSError):
             raise first
         yield first
     finally:
         loop.call_soon_threadsafe(leave.set)
         thread.join()
         loop.close()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - who started the server waits for this line
 
 
 async def run(
@@ -281,16 +316,20 @@ async def run(
     port: int = 9443,
     latency_ms: float = 0.0,
     ssl: tls.SSLContext | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _say,
 ) -> None:
     """Serve until SIGINT or SIGTERM, saying `listening on …` when ready."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    async with serve(
-        gateway, clock=clock, host=host, port=port, latency_ms=latency_ms, ssl=ssl
-    ) as server:
-        say(f"listening on {server.url}")
-        await stop.wait()
-        await server.say_goodbye()
+    try:
+        async with serve(
+            gateway, clock=clock, host=host, port=port, latency_ms=latency_ms, ssl=ssl
+        ) as server:
+            say(f"listening on {server.url}")
+            await stop.wait()
+            await server.say_goodbye()
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

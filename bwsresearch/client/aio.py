@@ -7,6 +7,7 @@ its loop is gone.
 """
 
 import asyncio
+import copy
 import functools
 import os
 import time
@@ -20,7 +21,7 @@ from bwsresearch.client.bridge import Bridge, default_bridge
 from bwsresearch.client.connection import Connection
 from bwsresearch.client.described import described
 from bwsresearch.client.transport import Endpoint
-from bwsresearch.errors import Disconnected
+from bwsresearch.errors import BinanceError, Disconnected, Timeout
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.request import Request, result_type
 from bwsresearch.protocol.results import RateLimit
@@ -60,7 +61,7 @@ class AsyncClient:
 
     Args:
         endpoint: the server.
-        timeout: seconds to wait for each reply unless a call says otherwise.
+        timeout: seconds to wait for each reply, connecting included, unless a call says otherwise.
         bridge: the thread that holds the connection; the shared one when left out.
         clock: seconds that never run backwards; the age of the connection is measured with it.
     """
@@ -73,15 +74,13 @@ class AsyncClient:
         bridge: Bridge | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not timeout > 0:
-            raise ValueError(f"timeout is {timeout!r}, must be above 0 seconds; 30 is usual")
-        self.endpoint, self.timeout = endpoint, timeout
+        self.endpoint, self.timeout = endpoint, _seconds(timeout)
         self.bridge = bridge or default_bridge()
         self.limits: dict[tuple[str, str, int], RateLimit] = {}
         self._clock = clock
         self._connection: Connection | None = None
         self._pid = 0
-        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._opening: asyncio.Task[Connection] | None = None
 
     ping = _asynchronous(methods.Ping)
     time = _asynchronous(methods.Time)
@@ -105,21 +104,31 @@ class AsyncClient:
             Timeout: no reply within `timeout` seconds, the client's own when left out.
             Disconnected: the connection could not be made, or was lost.
         """
-        return decoded(request, await self.raw(request, timeout=timeout))
+        text = await self.raw(request, timeout=timeout)
+        try:
+            return decoded(request, text)
+        except msgspec.DecodeError as fault:
+            raise BinanceError(
+                f"{self.endpoint.name} sends another result than the API's ({fault})",
+                method=request.method,
+                hint="check the server's address",
+            ) from fault
 
     async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """Send a request and return the JSON text of its result; errors as for `call`."""
+        seconds = self.timeout if timeout is None else _seconds(timeout)
         if self.bridge.is_here:
-            return await self._raw(request, timeout)
-        return await self.bridge.await_(self._raw(request, timeout))
+            return await self._raw(request, seconds)
+        return await self.bridge.await_(self._raw(request, seconds))
 
     async def open(self) -> Mapping[str, str]:
         """Connect unless connected, and return the headers of the server's handshake."""
         return await self.bridge.await_(self._headers())
 
     async def close(self) -> None:
-        """Close the connection; a later request opens a new one."""
-        await self.bridge.await_(self._close())
+        """Close the connection; what is in flight fails, a later request opens a new one."""
+        if self.bridge.is_running:
+            await self.bridge.await_(self._close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,7 +151,11 @@ class AsyncClient:
     def weight(self) -> RateLimit | None:
         """What the last reply said of the request weight, None before the first."""
         return next(
-            (limit for limit in self.limits.values() if limit.rate_limit_type == "REQUEST_WEIGHT"),
+            (
+                limit
+                for limit in list(self.limits.values())
+                if limit.rate_limit_type == "REQUEST_WEIGHT"
+            ),
             None,
         )
 
@@ -156,29 +169,30 @@ class AsyncClient:
         weight = f", weight {used.count}/{used.limit}" if used else ""
         return f"{self.endpoint.name} {state}{weight}"
 
-    async def _raw(self, request: Request[Any], timeout: float | None) -> bytes:
-        reply = await self._reply(request, self.timeout if timeout is None else timeout)
+    async def _raw(self, request: Request[Any], seconds: float) -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                reply = await self._reply(request)
+        except TimeoutError:
+            raise Timeout(
+                f"no reply of {self.endpoint.name} within {seconds:g} s",
+                method=request.method,
+                hint="try again, or with a longer timeout=",
+            ) from None
         for limit in reply.rate_limits:
             self.limits[limit.rate_limit_type, limit.interval, limit.interval_num] = limit
         if reply.error is not None:
             raise reply.error
         return bytes(reply.result)
 
-    async def _reply(self, request: Request[Any], timeout: float) -> Reply:
+    async def _reply(self, request: Request[Any]) -> Reply:
         link = await self._connected()
         try:
-            return await link.ask(request, timeout)
-        except Disconnected as lost:
+            return await link.ask(request)
+        except Disconnected:
             if not request.is_read:
                 raise
-            return await self._again(request, timeout, lost)
-
-    async def _again(self, request: Request[Any], timeout: float, lost: Disconnected) -> Reply:
-        try:
-            return await (await self._connected()).ask(request, timeout)
-        except Disconnected as error:
-            error.method = request.method
-            raise error from lost
+        return await (await self._connected()).ask(request)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -189,15 +203,27 @@ class AsyncClient:
         return (await self._connected()).headers
 
     async def _connected(self) -> Connection:
-        """Return a connection that takes requests; callers that need a new one wait for the same."""
+        """Return a connection that takes requests; all who need a new one wait for the same."""
         if (link := self._usable()) is not None:
             return link
-        async with self._lock():
-            if (link := self._usable()) is not None:
-                return link
-            transport = await self.endpoint.connect()
-            self._connection, self._pid = Connection(transport, self._clock()), os.getpid()
-            return self._connection
+        opening, loop = self._opening, asyncio.get_running_loop()
+        if opening is None or opening.done() or opening.get_loop() is not loop:
+            opening = self._opening = loop.create_task(self._open())
+            opening.add_done_callback(_seen)
+        await asyncio.wait({opening})
+        if opening.cancelled():
+            raise Disconnected(f"the connection to {self.endpoint.name} was closed")
+        try:
+            return opening.result()
+        except BinanceError as error:
+            # One for each: a raised error carries the traceback of who raised it.
+            raise copy.copy(error) from error.__cause__
+
+    async def _open(self) -> Connection:
+        transport = await self.endpoint.connect()
+        link = Connection(transport, name=self.endpoint.name, opened_s=self._clock())
+        self._connection, self._pid = link, os.getpid()
+        return link
 
     def _usable(self) -> Connection | None:
         link = self._connection
@@ -207,13 +233,23 @@ class AsyncClient:
             link.retire()
         return link if link.is_fresh else None
 
-    def _lock(self) -> asyncio.Lock:
-        loop = asyncio.get_running_loop()
-        if self._opening is None or self._opening[0] is not loop:
-            self._opening = loop, asyncio.Lock()
-        return self._opening[1]
-
     async def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.get_loop() is loop:
+            opening.cancel()
         link, self._connection = self._connection, None
-        if link is not None and link.loop is asyncio.get_running_loop():
+        if link is not None and link.loop is loop:
             await link.close()
+
+
+def _seconds(timeout: float) -> float:
+    if not timeout > 0:
+        raise ValueError(f"timeout is {timeout!r}, must be above 0 seconds; 30 is usual")
+    return timeout
+
+
+def _seen(opening: asyncio.Task[Connection]) -> None:
+    """Retrieve the error of an attempt that nobody waits for any more."""
+    if not opening.cancelled():
+        opening.exception()

@@ -44,6 +44,8 @@ _STOP_S: Final = 2.0
 class _Loop(asyncio.SelectorEventLoop):
     """The class that nest-asyncio patches: this one, never the class of the kernel's loop."""
 
+    is_to_end = False
+
 
 class Bridge:
     """A daemon thread with a private event loop, and the ways to reach it.
@@ -187,7 +189,11 @@ def _patched_loop() -> _Loop:
 def _serve(loop: _Loop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not loop.is_to_end:
+            # What `sys.exit` in a coroutine raises passes through the loop; its caller gets it from
+            # the task, and all others want the loop to go on.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
     finally:
         loop.close()
 
@@ -198,6 +204,7 @@ async def _wind_up(loop: _Loop, seconds: float) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=seconds)
+    loop.is_to_end = True
     loop.stop()
 
 

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import copy
-from collections.abc import Coroutine
+from collections.abc import Mapping
 from typing import Any
 
 from bwsresearch.client.transport import Transport
-from bwsresearch.errors import BinanceError, Disconnected, Timeout
+from bwsresearch.errors import BinanceError, Disconnected
 from bwsresearch.protocol.messages import Id
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.session import ClientSession, Event, Reply
@@ -22,74 +22,80 @@ class Connection:
     answers what is in flight and then closes itself.
     """
 
-    def __init__(self, transport: Transport, opened_s: float) -> None:
+    def __init__(self, transport: Transport, *, name: str, opened_s: float) -> None:
         self.opened_s = opened_s
-        self.headers = transport.headers
+        self.headers: Mapping[str, str] = transport.headers
         self.loop = asyncio.get_running_loop()
         self.is_fresh = True
-        self._transport = transport
+        self._name, self._transport = name, transport
         self._session = ClientSession()
         self._waiting: dict[Id, asyncio.Future[Reply]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._spawn(self._read())
+        self._is_ending = False
+        self._reader = self.loop.create_task(self._read())
 
-    async def ask(self, request: Request[Any], timeout: float) -> Reply:
+    async def ask(self, request: Request[Any]) -> Reply:
         """Send a request and return its reply, which may be an error of the exchange.
 
         Raises:
-            Timeout: no reply within `timeout` seconds; the connection stays.
             Disconnected: the connection was lost before the reply came.
         """
+        if self._is_ending:
+            raise Disconnected(f"the connection to {self._name} is closing", method=request.method)
         request_id, frame = self._session.send(request)
         answer: asyncio.Future[Reply] = self.loop.create_future()
         self._waiting[request_id] = answer
         try:
             await self._transport.send(frame)
-            await asyncio.wait({answer}, timeout=timeout)
-            if not answer.done():
-                raise Timeout(
-                    f"no reply within {timeout:g} s",
-                    method=request.method,
-                    hint="try again, or pass a longer timeout=",
-                )
-            return answer.result()
+            return await answer
+        except BinanceError as error:
+            # A send may find the end before the reader does; what is sent again needs a new one.
+            self.is_fresh = self.is_fresh and not isinstance(error, Disconnected)
+            error.method = request.method
+            raise
         finally:
             self._session.forget(request_id)
             del self._waiting[request_id]
             if answer.done() and not answer.cancelled():
                 answer.exception()  # seen, also when the send has failed before
-            self._close_when_idle()
+            self._end_when_idle()
 
     def retire(self) -> None:
         """Take no new requests; close when those in flight are answered."""
         self.is_fresh = False
-        self._close_when_idle()
+        self._end_when_idle()
 
     async def close(self) -> None:
         """Close now; what is in flight fails."""
-        self._fail(Disconnected("the client was closed"))
-        for task in self._tasks - {asyncio.current_task()}:
-            task.cancel()
-        await self._transport.close()
+        self.is_fresh = False
+        self._end()
+        await asyncio.wait({self._reader})
 
-    def _close_when_idle(self) -> None:
+    def _end_when_idle(self) -> None:
         if not self.is_fresh and not self._waiting:
-            self._spawn(self._transport.close())
+            self._end()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(_quiet(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _end(self) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self._reader.cancel()
 
     async def _read(self) -> None:
+        """Hand on what comes until the connection ends or this task is cancelled; then close."""
+        end: BinanceError = Disconnected(f"the connection to {self._name} was closed")
         try:
             while True:
                 self._take(await self._transport.receive())
         except BinanceError as error:
-            self._fail(error)
+            end = error
         except ValueError as error:
-            self._fail(Disconnected(f"the server sends {error}", hint="check the server's address"))
-            await self._transport.close()
+            end = Disconnected(f"{self._name} sends {error}", hint="check the server's address")
+        except asyncio.CancelledError:
+            pass  # by close, or at the end of the process: both want the good-bye below
+        finally:
+            self._is_ending = True
+            self._fail(end)
+            with contextlib.suppress(BinanceError, OSError):
+                await self._transport.close()
 
     def _take(self, frame: bytes) -> None:
         match self._session.receive(frame):
@@ -101,6 +107,7 @@ class Connection:
                 self.retire()
             case BinanceError() as error:
                 self._fail(error)
+                self._end_when_idle()
             case Event() | None:
                 pass
 
@@ -110,8 +117,3 @@ class Connection:
             if not waiting.done():
                 # One for each: a raised error carries the traceback of who raised it.
                 waiting.set_exception(copy.copy(error))
-
-
-async def _quiet(work: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(BinanceError, OSError):
-        await work

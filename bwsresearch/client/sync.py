@@ -35,7 +35,7 @@ class Client:
 
     Args:
         server: a URL, `ws://…` or `wss://…`, or an endpoint.
-        timeout: seconds to wait for each reply.
+        timeout: seconds to wait for each reply, connecting included.
         bridge: the thread that holds the connection; the shared one when left out.
     """
 
@@ -76,8 +76,8 @@ class Client:
         return self.aio.bridge.run(self.aio.raw(request, timeout=timeout))
 
     def close(self) -> None:
-        """Close the connection; a later request opens a new one."""
-        if self.aio.is_open:
+        """Close the connection; what is in flight fails, a later request opens a new one."""
+        if self.aio.bridge.is_running:
             self.aio.bridge.run(self.aio.close())
 
     @property

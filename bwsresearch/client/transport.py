@@ -6,9 +6,10 @@ as an error of this package that names the server and the cure.
 
 import contextlib
 import ipaddress
+import re
 import ssl as tls
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from socket import gaierror
 from typing import Final, Literal, Protocol
@@ -21,7 +22,9 @@ from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
     InvalidStatus,
+    InvalidURI,
     ProxyError,
+    WebSocketException,
 )
 from websockets.http11 import Response
 
@@ -62,7 +65,7 @@ class Endpoint(Protocol):
         """Open a connection; raises a BinanceError that says why it could not be opened."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WebSocketEndpoint:
     """A server by its URL, `ws://` or `wss://`.
 
@@ -78,18 +81,20 @@ class WebSocketEndpoint:
     url: str
     _: KW_ONLY
     ca_file: str | Path | None = None
-    ssl: tls.SSLContext | None = field(default=None, repr=False)
+    ssl: tls.SSLContext | None = None
     compression: Literal["deflate"] | None = None
     open_timeout: float = 10.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
 
     def __post_init__(self) -> None:
-        parts = _parts(self.url)
-        if parts.scheme == "ws" and (self.ssl is not None or self.ca_file is not None):
+        if not self.is_encrypted and (self.ssl is not None or self.ca_file is not None):
             raise ValueError(f"{self.name} is not encrypted; write wss:// to use a certificate")
         if self.ca_file is not None and self.ssl is None:
-            object.__setattr__(self, "ssl", _context(Path(self.ca_file)))
+            object.__setattr__(self, "ssl", _context(Path(self.ca_file).expanduser()))
+
+    def __repr__(self) -> str:
+        return f"<WebSocketEndpoint {self.name}>"
 
     @property
     def name(self) -> str:
@@ -97,6 +102,11 @@ class WebSocketEndpoint:
         parts = _parts(self.url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is over TLS."""
+        return _parts(self.url).scheme == "wss"
 
     @property
     def is_loopback(self) -> bool:
@@ -118,11 +128,12 @@ class WebSocketEndpoint:
                 ping_interval=self.ping_interval,
                 ping_timeout=self.ping_timeout,
                 close_timeout=_CLOSE_S,
-                ssl=(self.ssl or True) if self.url.startswith("wss") else None,
+                ssl=(self.ssl or True) if self.is_encrypted else None,
             )
         except InvalidStatus as error:
             raise _refused(self.name, error.response) from error
-        except (OSError, EOFError, InvalidHandshake, InvalidProxy) as error:
+        # ImportError: a SOCKS proxy needs one package more. ValueError: a redirect to no address.
+        except (OSError, EOFError, WebSocketException, ImportError, ValueError) as error:
             raise _unreachable(self, error) from error
         return _WebSocket(self.name, connection)
 
@@ -154,14 +165,20 @@ class _WebSocket:
 
 def _parts(url: str) -> SplitResult:
     cure = "a server's URL looks like ws://127.0.0.1:9443/ws-api/v3"
+    shown = _SECRETS.sub("", url)
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
-        raise ValueError(f"{url!r} is no URL ({error}); {cure}") from None
+        raise ValueError(f"{shown!r} is no URL ({error}); {cure}") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
-        raise ValueError(f"{url!r} is no WebSocket URL; {cure}")
+        raise ValueError(f"{shown!r} is no WebSocket URL; {cure}")
     return parts
+
+
+_SECRETS: Final = re.compile(r"(?<=//)[^/]*@|[?#].*", re.DOTALL)
+"""What is left out of a URL that is shown: a user's name and password, and the query."""
 
 
 def _context(ca_file: Path) -> tls.SSLContext:
@@ -175,19 +192,25 @@ def _context(ca_file: Path) -> tls.SSLContext:
 
 def _lost(name: str, error: ConnectionClosed) -> Disconnected:
     """Return what the end of a connection means."""
+    return Disconnected(f"{name} {_end(error)}", hint="the next call connects again")
+
+
+def _end(error: ConnectionClosed) -> str:
     if error.rcvd is not None:
         reason = f" {error.rcvd.reason}" if error.rcvd.reason else ""
-        return Disconnected(f"{name} closed the connection ({error.rcvd.code}{reason})")
+        return f"closed the connection ({error.rcvd.code}{reason})"
     if error.sent is not None and error.sent.code == 1011:
-        return Disconnected(f"{name} does not answer pings; the connection is given up")
+        return "does not answer pings; the connection is given up"
     if error.sent is not None and error.sent.code not in (1000, 1001):
-        return Disconnected(f"{name} broke the WebSocket protocol ({error.sent.reason})")
-    return Disconnected(f"{name} dropped the connection")
+        return f"broke the WebSocket protocol ({error.sent.reason})"
+    return "dropped the connection"
 
 
 _CURES: Final = {
+    400: "check the path and the options of the address",
     403: "the server or a firewall before it forbids access from here",
     404: "the path of the API is /ws-api/v3",
+    429: "wait some minutes: too many connections were made",
     451: "this exchange does not serve your region",
 }
 
@@ -210,8 +233,13 @@ def _refused(name: str, response: Response) -> BinanceError:
         code=error.code if body else None,
         retry_after=error.retry_after,
         data=error.data,
-        hint=error.hint or _CURES.get(status, ""),
+        hint=error.hint or _cure(status),
     )
+
+
+def _cure(status: int) -> str:
+    other = "try again later" if status >= 500 else "check the address: a web server answers there"
+    return _CURES.get(status, other)
 
 
 def _unreachable(server: WebSocketEndpoint, error: Exception) -> Disconnected:
@@ -231,10 +259,16 @@ def _unreachable(server: WebSocketEndpoint, error: Exception) -> Disconnected:
         case TimeoutError():
             what = f"no handshake within {server.open_timeout:g} s"
             cure = "check the address, or raise open_timeout"
-        case ProxyError() | InvalidProxy():
+        case ProxyError() | InvalidProxy() | ImportError():
             what, cure = f"the proxy fails ({error})", "check HTTPS_PROXY and NO_PROXY"
+        case InvalidURI() | ValueError():
+            what = f"it sends elsewhere ({what})"
+            cure = "check the address: a web server answers there"
         case ConnectionRefusedError() if server.is_loopback:
             what, cure = "nothing listens there", "start it with `bwsresearch serve`"
+        case ConnectionResetError() | ConnectionAbortedError() if server.is_encrypted:
+            what = "it does not speak TLS as expected (it ended the handshake)"
+            cure = "an unencrypted server needs ws://"
         case EOFError() | InvalidHandshake():
             what = f"it does not answer as a WebSocket server ({what})"
             cure = "check scheme and port; encrypted servers need wss://"

@@ -101,7 +101,10 @@ class ClientSession:
         body = bytes(envelope.event)
         if not body:
             raise ValueError(f"neither a reply nor an event: {frame[:60]!r}")
-        return Event(msgspec.json.decode(body, type=_EventName).e, body)
+        try:
+            return Event(msgspec.json.decode(body, type=_EventName).e, body)
+        except msgspec.DecodeError as fault:
+            raise ValueError(f"an event without a name: {frame[:60]!r} ({fault})") from None
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
