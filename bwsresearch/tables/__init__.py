@@ -1,0 +1,60 @@
+"""Records to columns to Arrow to DataFrames and back; dtypes, index and units are decided here only.
+
+Columns are plain NumPy arrays, one per field: times int64 in microseconds, prices and volumes
+float64 (exactly `float` of the exchange's string), counts and ids int64, flags bool. A time keeps
+the millisecond that the exchange shows by default: what a source adds below it is cut off, so
+that rows are the same whether they came as milliseconds, as microseconds or from an archive.
+"""
+
+from bwsresearch.tables.arrow import arrow_schema, checked_arrow, from_arrow, to_arrow
+from bwsresearch.tables.columns import (
+    BadRow,
+    checked,
+    concat,
+    empty,
+    length,
+    micros,
+    millis,
+    sliced,
+    unique,
+)
+from bwsresearch.tables.decode import decode_agg_trades, decode_klines, decode_trades
+from bwsresearch.tables.frames import depth_frame, frame, wide
+from bwsresearch.tables.schemas import (
+    AGG_TRADES,
+    KLINES,
+    SCHEMAS,
+    TRADES,
+    Column,
+    Columns,
+    Schema,
+)
+
+__all__ = [
+    "AGG_TRADES",
+    "KLINES",
+    "SCHEMAS",
+    "TRADES",
+    "BadRow",
+    "Column",
+    "Columns",
+    "Schema",
+    "arrow_schema",
+    "checked",
+    "checked_arrow",
+    "concat",
+    "decode_agg_trades",
+    "decode_klines",
+    "decode_trades",
+    "depth_frame",
+    "empty",
+    "frame",
+    "from_arrow",
+    "length",
+    "micros",
+    "millis",
+    "sliced",
+    "to_arrow",
+    "unique",
+    "wide",
+]

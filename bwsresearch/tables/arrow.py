@@ -1,0 +1,70 @@
+"""Columns to Arrow tables and back."""
+
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from bwsresearch.tables.schemas import Column, Columns, Schema
+
+__all__ = ["arrow_schema", "checked_arrow", "from_arrow", "to_arrow"]
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """Return the Arrow schema: `timestamp[us, tz=UTC]`, double, int64 and bool, none nullable."""
+    return pa.schema(
+        [
+            pa.field(
+                name,
+                pa.timestamp("us", tz="UTC")
+                if name in schema.stamps
+                else pa.from_numpy_dtype(dtype),
+                nullable=False,
+            )
+            for name, dtype in schema.dtypes.items()
+        ]
+    )
+
+
+def to_arrow(schema: Schema, columns: Columns) -> pa.Table:
+    """Return the columns as an Arrow table; numbers are shared, not copied."""
+    types = arrow_schema(schema)
+    arrays = [
+        pa.array(
+            columns[name].view("M8[us]") if name in schema.stamps else columns[name],
+            types.field(name).type,
+        )
+        for name in schema.dtypes
+    ]
+    return pa.table(arrays, schema=types)
+
+
+def checked_arrow(schema: Schema, found: pa.Schema) -> None:
+    """Raise ValueError unless the columns are those of the schema, in its types and order."""
+    wanted = arrow_schema(schema)
+    if found.names != wanted.names:
+        raise ValueError(f"columns are {', '.join(found.names)}, must be {', '.join(wanted.names)}")
+    for name, kind in zip(wanted.names, wanted.types, strict=True):
+        if found.field(name).type != kind:
+            raise ValueError(f"column {name} is {found.field(name).type}, must be {kind}")
+
+
+def from_arrow(schema: Schema, table: pa.Table) -> Columns:
+    """Return an Arrow table of this schema as columns, in new arrays.
+
+    Raises:
+        ValueError: when a column is missing, has another type or holds nulls.
+    """
+    checked_arrow(schema, table.schema)
+    return {name: _from_arrow(table.column(name), name) for name in schema.dtypes}
+
+
+def _from_arrow(column: pa.ChunkedArray, name: str) -> Column:
+    if column.null_count:
+        raise ValueError(f"column {name} holds {column.null_count} nulls, must hold none")
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    pieces = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    if not pieces:
+        return cast("Column", np.empty(0, column.type.to_pandas_dtype()))
+    return cast("Column", np.concatenate(pieces))
