@@ -39,7 +39,7 @@ class Engine:
     seed: int = 1
     settlement: Settlement = field(init=False)
     matching: Matching = field(init=False)
-    _chosen: int = 0
+    chosen: int = 0
 
     def __post_init__(self) -> None:
         self.settlement = Settlement(self.accounts, self.venues)
@@ -181,8 +181,8 @@ class Engine:
 
     def client_id(self) -> str:
         """Return a client order id of the exchange's own choice: 22 letters and digits."""
-        self._chosen += 1
-        number, text = _wide_key(self.seed, self._chosen), ""
+        self.chosen += 1
+        number, text = _wide_key(self.seed, self.chosen), ""
         for _ in range(11):
             number, pair = divmod(number, len(_PAIRS))
             text += _PAIRS[pair]

@@ -81,12 +81,11 @@ class Filters:
 
 
 def _units(row: Mapping[str, object], name: str) -> int:
-    return units(Decimal(str(row.get(name, "0"))))
+    return units(Decimal(str(row.get(name) or "0")))  # some servers write "" for what is not set
 
 
 def _whole(row: Mapping[str, object], name: str) -> int:
-    value = row.get(name, 0)
-    return int(str(value))
+    return int(str(row.get(name) or 0))
 
 
 def _price_filter(row: Mapping[str, object]) -> Check:

@@ -1,0 +1,152 @@
+"""The journal: every request that may change something and all that it changed, line by line.
+
+One JSON object per line: version `v`, number `seq` without gaps, kind `k`, engine time `t` in
+nanoseconds, what the kind holds, and last `crc`, the CRC-32 of the line without it. The lines of a
+request are handed on together, before its reply leaves. Nothing secret is ever among them.
+
+Kinds: `open` (what determines the run), `req`, `res`, `order`, `fill`, `bal`, `evt`, `mkt` (a market
+event of a live feed), `deposit`, `snap` (a hash of the state), `note`, `close`.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from bwsresearch.exchange.rows import decimal
+from bwsresearch.exchange.trading.events import events
+from bwsresearch.exchange.trading.replies import order_row
+from bwsresearch.exchange.trading.steps import Report, Step
+
+__all__ = ["VERSION", "Damaged", "Journal", "Record", "parsed"]
+
+VERSION: Final = 1
+
+Record: TypeAlias = dict[str, Any]
+Body: TypeAlias = Mapping[str, object]
+
+
+class Damaged(ValueError):
+    """A line is cut off, or is not what was written."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """Makes records and hands them on.
+
+    `write` takes whole lines and returns when they are safe from the death of this process; what it
+    raises stops the exchange, since nothing may be traded that is not recorded.
+    """
+
+    write: Callable[[bytes], None]
+    model: str = "self@1"
+    seq: int = 0
+    crc: str = "00000000"
+    _lines: list[bytes] = field(default_factory=list)
+
+    def add(self, kind: str, now_ms: int, body: Body) -> int:
+        """Add a record to those that are handed on next, and return its number."""
+        self.seq += 1
+        text = msgspec.json.encode(
+            {"v": VERSION, "seq": self.seq, "k": kind, "t": now_ms * 1_000_000, **body}
+        )
+        self.crc = f"{zlib.crc32(text):08x}"
+        self._lines.append(text[:-1] + b',"crc":"' + self.crc.encode() + b'"}\n')
+        return self.seq
+
+    def step(self, step: Step, cause: int) -> None:
+        """Add what a step did; `cause` is the number of the request or event behind it."""
+        now_ms = step.now_ms
+        owners = dict.fromkeys([r.order.owner for r in step.reports])
+        for report in step.reports:
+            self.add("order", now_ms, _order(report, cause))
+            if report.execution == "TRADE":
+                self.add("fill", now_ms, _fill(report, self.model))
+        for (name, asset), account in step.touched.items():
+            free, locked = account.free[asset], account.locked[asset]
+            body = {
+                "account": name,
+                "asset": asset,
+                "free": decimal(free),
+                "locked": decimal(locked),
+            }
+            self.add("bal", now_ms, {**body, "cause": cause})
+        for owner in owners:
+            for event in events(step, owner):
+                self.add("evt", now_ms, {"account": owner, "body": event, "cause": cause})
+
+    def commit(self) -> None:
+        """Hand on what was added."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self.write(b"".join(lines))
+
+
+def _order(report: Report, cause: int) -> Body:
+    """Return an order as it was right after a transition."""
+    row = order_row(report.order)
+    row |= {
+        "clientOrderId": report.client_order_id,
+        "origQty": decimal(report.qty),
+        "executedQty": decimal(report.executed),
+        "cummulativeQuoteQty": decimal(report.quote),
+        "status": report.status,
+    }
+    return {
+        "account": report.order.owner,
+        "execution": report.execution,
+        "cause": report.cause,
+        "of": cause,
+        "executionId": report.execution_id,
+        "order": row,
+    }
+
+
+def _fill(report: Report, model: str) -> Body:
+    fill, order = report.fill, report.order
+    body: dict[str, object] = {
+        "account": order.owner,
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "tradeId": fill.trade_id,
+        "side": "BUY" if order.is_buy else "SELL",
+        "px": decimal(fill.price),
+        "qty": decimal(fill.qty),
+        "quote": decimal(fill.quote),
+        "role": "MAKER" if fill.is_maker else "TAKER",
+        "fee": decimal(fill.commission),
+        "feeAsset": fill.commission_asset,
+        "model": model,
+    }
+    evidence = fill.evidence
+    if evidence is not None:
+        body["evidence"] = {
+            "kind": evidence.kind,
+            "ref": evidence.ref,
+            "time": evidence.time,
+            "px": decimal(evidence.price),
+            "avail": decimal(evidence.available),
+            "used": decimal(fill.qty),
+            "rule": evidence.rule,
+            "aheadBefore": decimal(evidence.ahead_before),
+            "aheadAfter": decimal(evidence.ahead_after),
+        }
+    return body
+
+
+def parsed(line: bytes) -> Record:
+    """Return the record of a line, without its newline.
+
+    Raises:
+        Damaged: when it is cut off or was changed.
+    """
+    at = line.rfind(b',"crc":"')
+    if at < 0 or not line.endswith(b'"}'):
+        raise Damaged("the line is cut off")
+    text = line[:at] + b"}"
+    if line[at + 8 : -2] != f"{zlib.crc32(text):08x}".encode():
+        raise Damaged("the line's checksum does not fit")
+    record: Record = msgspec.json.decode(text)
+    return record
