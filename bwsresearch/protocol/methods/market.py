@@ -1,100 +1,33 @@
-"""THE catalogue: one class per method of the API. Everything else is derived from it.
+"""Market-data requests: books, trades, klines, tickers.
 
-From a class follow the client's method with its signature, the server's reading of parameters, the
-weight, the README's table and tests. `None` means that a parameter is not sent.
+Source: web-socket-api.md "Market data requests".
 """
 
-from typing import Any, Final, TypeVar
-
 from bwsresearch.protocol import results
+from bwsresearch.protocol.methods.subjects import OfInterval, OfSymbol, OfSymbols
 from bwsresearch.protocol.request import (
-    Flag,
-    IntervalText,
     Limit1000,
     Limit5000,
     Long,
-    OptionalSymbol,
-    Request,
     Status,
     Symbols,
-    SymbolText,
     TickerKind,
     Zone,
 )
 from bwsresearch.protocol.weights import ByLimit, BySymbols, Fixed, SymbolOrAll
 
 __all__ = [
-    "CATALOGUE",
     "AvgPrice",
     "Depth",
-    "ExchangeInfo",
     "Klines",
-    "Ping",
     "Ticker24hr",
     "TickerBook",
     "TickerPrice",
-    "Time",
     "TradesAggregate",
     "TradesHistorical",
     "TradesRecent",
     "UiKlines",
 ]
-
-R = TypeVar("R")
-
-
-class OfSymbol(Request[R], frozen=True):
-    """A request about one symbol."""
-
-    symbol: SymbolText
-
-
-class OfInterval(OfSymbol[R], frozen=True):
-    """A request about the klines of one symbol."""
-
-    interval: IntervalText
-
-
-class OfSymbols(Request[R], frozen=True):
-    """A request about one symbol, several, or all."""
-
-    symbol: OptionalSymbol = None
-
-
-class Ping(Request[results.Ping], frozen=True):
-    """Test the connection; the result is empty."""
-
-    method = "ping"
-    heading = "Test connectivity"
-    weight_rule = Fixed(1)
-
-
-class Time(Request[results.ServerTime], frozen=True):
-    """Return the exchange's clock, epoch milliseconds."""
-
-    method = "time"
-    heading = "Check server time"
-    weight_rule = Fixed(1)
-
-
-class ExchangeInfo(OfSymbols[results.ExchangeInfo], frozen=True, kw_only=True):
-    """Return limits, symbols and their filters; all symbols when none is named."""
-
-    method = "exchangeInfo"
-    heading = "Exchange information"
-    weight_rule = Fixed(20)
-    exclusive = (
-        ("symbol", "symbols"),
-        ("symbol", "permissions"),
-        ("symbols", "permissions"),
-        ("symbol", "symbolStatus"),
-        ("symbols", "symbolStatus"),
-    )
-
-    symbols: Symbols = None
-    permissions: Symbols = None
-    show_permission_sets: Flag = None
-    symbol_status: Status = None
 
 
 class Depth(OfSymbol[results.Depth], frozen=True, kw_only=True):
@@ -215,24 +148,3 @@ class TickerBook(
 
     symbols: Symbols = None
     symbol_status: Status = None
-
-
-CATALOGUE: Final[dict[str, type[Request[Any]]]] = {
-    kind.method: kind
-    for kind in (
-        Ping,
-        Time,
-        ExchangeInfo,
-        Depth,
-        TradesRecent,
-        TradesHistorical,
-        TradesAggregate,
-        Klines,
-        UiKlines,
-        AvgPrice,
-        Ticker24hr,
-        TickerPrice,
-        TickerBook,
-    )
-}
-"""Every method that is built, by its name on the wire, in the order of the documentation."""

@@ -1,15 +1,11 @@
-"""What the exchange answers, field by field in wire order.
-
-Money is Decimal, times are int in the unit of the connection (milliseconds unless it asked for
-microseconds). Fields that the exchange may leave out have defaults; fields that it may add are
-ignored. Source: the response examples of web-socket-api.md.
-"""
+"""What the general and market-data requests are answered with."""
 
 from decimal import Decimal
 
 import msgspec
 
 from bwsresearch.enums import SymbolStatus
+from bwsresearch.protocol.results.record import RateLimit, Result
 
 __all__ = [
     "AggTrade",
@@ -21,7 +17,6 @@ __all__ = [
     "Level",
     "Ping",
     "PriceTicker",
-    "RateLimit",
     "ServerTime",
     "SymbolInfo",
     "Ticker24hr",
@@ -30,20 +25,6 @@ __all__ = [
 
 Level = tuple[Decimal, Decimal]
 """One price level of an order book: (price, qty)."""
-
-
-class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """A JSON object of the exchange; keys in camel case on the wire."""
-
-
-class RateLimit(Result, frozen=True, omit_defaults=True):
-    """One limit; `count` is what is used of it, absent in exchangeInfo."""
-
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
-    count: int | None = None
 
 
 class Ping(Result, frozen=True):
@@ -68,7 +49,7 @@ class SymbolInfo(Result, frozen=True, kw_only=True):
     quote_asset_precision: int = 8
     base_commission_precision: int = 8
     quote_commission_precision: int = 8
-    order_types: list[str] = []
+    order_types: list[str] = msgspec.field(default_factory=list)
     iceberg_allowed: bool = False
     oco_allowed: bool = False
     oto_allowed: bool = False
@@ -80,11 +61,11 @@ class SymbolInfo(Result, frozen=True, kw_only=True):
     peg_instructions_allowed: bool = False
     is_spot_trading_allowed: bool = True
     is_margin_trading_allowed: bool = False
-    filters: list[dict[str, object]] = []
-    permissions: list[str] = []
-    permission_sets: list[list[str]] = []
+    filters: list[dict[str, object]] = msgspec.field(default_factory=list)
+    permissions: list[str] = msgspec.field(default_factory=list)
+    permission_sets: list[list[str]] = msgspec.field(default_factory=list)
     default_self_trade_prevention_mode: str = "NONE"
-    allowed_self_trade_prevention_modes: list[str] = []
+    allowed_self_trade_prevention_modes: list[str] = msgspec.field(default_factory=list)
 
     def filter(self, filter_type: str) -> dict[str, object]:
         """Return the filter of that type, such as "LOT_SIZE".

@@ -1,0 +1,19 @@
+"""What every record is made of: names in camel case on the wire, unknown fields ignored."""
+
+import msgspec
+
+__all__ = ["RateLimit", "Result"]
+
+
+class Result(msgspec.Struct, frozen=True, rename="camel"):
+    """A JSON object of the exchange; keys in camel case on the wire."""
+
+
+class RateLimit(Result, frozen=True, omit_defaults=True):
+    """One limit; `count` is what is used of it, absent in exchangeInfo."""
+
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+    count: int | None = None
