@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bwsresearch import aio, cache
+    from bwsresearch.backtesting import Result, Rules, backtest
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
     from bwsresearch.errors import (
@@ -39,10 +40,13 @@ __all__ = [
     "Client",
     "Disconnected",
     "RateLimited",
+    "Result",
+    "Rules",
     "ServerError",
     "Timeout",
     "agg_trades",
     "aio",
+    "backtest",
     "cache",
     "connect",
     "depth",
@@ -68,6 +72,7 @@ _HOME: Final = {
     "client.sync": ("Client",),
     "client.bridge": ("run",),
     "local": ("connect",),
+    "backtesting": ("Result", "Rules", "backtest"),
     "history": ("agg_trades", "depth", "klines", "trades"),
 }
 _MODULES: Final = ("aio", "cache")

@@ -1,11 +1,12 @@
 """Arrays and Axes in, Axes out. The one file that knows matplotlib, which it loads when it draws.
 
-Long series are thinned to the lowest and highest value of each strip of the picture, so that no
-extreme is lost and half a million bars draw at once.
+Long series are thinned to the first, lowest, highest and last value of each strip of the picture, so
+that no extreme is lost and half a million bars draw at once. Times are UTC without a zone.
 """
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Floats",
     "Stamps",
+    "darken",
     "depth",
     "drawdown",
     "equity",
+    "exposure",
     "figure",
     "fills",
     "panels",
@@ -34,8 +37,12 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Stamps: TypeAlias = npt.NDArray[np.datetime64]
 
 _STRIPS: Final = 1_500
-_BLUE, _GREY, _GREEN, _RED = "#2962ff", "#8a8f98", "#089981", "#d32f45"
+_BLUE, _GREY, _GREEN, _RED = "#3b82f6", "#8a8f98", "#089981", "#e0475b"
+_INK, _DARK = "#e6edf3", "#0d1117"
 _MANY_FILLS: Final = 400
+"""More markers than this hide the price that they stand on."""
+_WIDE_RANGE: Final = 10.0
+"""From this ratio of highest to lowest on, equity is drawn on a logarithmic axis."""
 
 
 def figure(width: float, height: float) -> "Figure":
@@ -52,61 +59,91 @@ def shown(width: float, height: float) -> "Figure":
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
-def png(drawn: "Figure", dpi: int = 110) -> str:
+def png(drawn: "Figure", dpi: int = 144) -> str:
     """Return a figure as base64 text of a PNG."""
     data = io.BytesIO()
     drawn.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
     return base64.b64encode(data.getvalue()).decode()
 
 
-def panels(drawn: "Figure") -> "tuple[Axes, Axes, Axes]":
-    """Return three Axes, one below the other, with one axis of time."""
-    top, middle, bottom = drawn.subplots(
-        3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2, 1]}
-    )
-    return top, middle, bottom
+def darken(drawn: "Figure") -> None:
+    """Turn a drawn figure into one for dark pages: light words and lines on a dark ground."""
+    from matplotlib.text import Text  # noqa: PLC0415 - heavy
+
+    drawn.set_layout_engine("none")  # where everything stands is known by now
+    drawn.set_facecolor(_DARK)
+    for ax in drawn.axes:
+        ax.set_facecolor(_DARK)
+        ax.tick_params(which="both", colors=_INK)
+        for spine in ax.spines.values():
+            spine.set_color(_GREY)
+    for text in drawn.findobj(Text):
+        text.set_color(_INK)
+
+
+def panels(drawn: "Figure", heights: Sequence[float]) -> "list[Axes]":
+    """Return Axes one below the other, of these relative heights, with one axis of time."""
+    ratios = {"height_ratios": list(heights)}
+    axes = list(drawn.subplots(len(heights), 1, sharex=True, gridspec_kw=ratios))
+    drawn.align_ylabels(axes)
+    return axes
 
 
 def thinned(stamps: Stamps, values: Floats, strips: int = _STRIPS) -> tuple[Stamps, Floats]:
     """Return at most four points per strip: the first, lowest, highest and last, in their order."""
     if len(values) <= 4 * strips:
         return stamps, values
-    edges = np.linspace(0, len(values), strips + 1).astype(np.int64)
-    starts = edges[:-1]
-    strip = np.repeat(np.arange(strips), np.diff(edges))
-    order = np.lexsort((values, strip))
-    picked = np.unique(np.concatenate([starts, edges[1:] - 1, order[starts], order[edges[1:] - 1]]))
+    per = -(-len(values) // strips)
+    whole = len(values) // per * per
+    table = values[:whole].reshape(-1, per)
+    starts = np.arange(0, whole, per)
+    places = [
+        starts,
+        starts + table.argmin(axis=1),
+        starts + table.argmax(axis=1),
+        starts + per - 1,
+    ]
+    if whole < len(values):
+        rest = values[whole:]
+        places.append(whole + np.array([0, rest.argmin(), rest.argmax(), len(rest) - 1]))
+    picked = np.unique(np.concatenate(places))
     return stamps[picked], values[picked]
 
 
 def price(ax: "Axes", stamps: Stamps, closes: Floats, symbol: str, quote: str) -> "Axes":
     """Draw closes as a line."""
     ax.plot(*thinned(stamps, closes), color=_GREY, linewidth=0.9, label="close")
-    ax.set_ylabel(quote)
-    _dress(ax, f"{symbol}, with fills")
+    _dress(ax, f"{symbol} close", quote)
     return ax
 
 
 def fills(ax: "Axes", stamps: Stamps, prices: Floats, bought: npt.NDArray[np.bool_]) -> "Axes":
-    """Mark buys with green triangles upwards, sales with red ones downwards."""
-    size = 26 if len(stamps) <= _MANY_FILLS else 5
+    """Mark buys with green triangles upwards, sales with red ones downwards; say so of too many."""
+    if len(stamps) > _MANY_FILLS:
+        ax.set_title(f"{len(stamps):,} fills, too many to mark", loc="right", fontsize="small")
+        return ax
     for side, marker, colour, name in ((True, "^", _GREEN, "buy"), (False, "v", _RED, "sell")):
         rows = bought == side
+        if not rows.any():
+            continue
         ax.scatter(
-            stamps[rows], prices[rows], marker=marker, s=size, color=colour, zorder=3,
-            linewidths=0, alpha=0.9 if size > 5 else 0.5, label=f"{name} ({int(rows.sum()):,})",
+            stamps[rows], prices[rows], marker=marker, s=24, color=colour, zorder=3, linewidths=0,
+            alpha=0.9, label=f"{name} ({int(rows.sum()):,})",
         )  # fmt: skip
-    ax.legend(loc="upper left", frameon=False, ncols=3, fontsize="small")
+    _legend(ax)
     return ax
 
 
 def equity(ax: "Axes", stamps: Stamps, worth: Floats, held: Floats, quote: str) -> "Axes":
-    """Draw equity beside buy and hold."""
-    ax.plot(*thinned(stamps, held), color=_GREY, linewidth=0.8, alpha=0.8, label="buy and hold")
-    ax.plot(*thinned(stamps, worth), color=_BLUE, linewidth=1.2, label="strategy")
-    ax.set_ylabel(quote)
-    ax.legend(loc="upper left", frameon=False, ncols=2, fontsize="small")
-    _dress(ax, "equity")
+    """Draw equity beside buy and hold, on a logarithmic axis where it spans a factor of ten."""
+    ax.plot(*thinned(stamps, held), color=_GREY, linewidth=0.9, label="buy and hold")
+    ax.plot(*thinned(stamps, worth), color=_BLUE, linewidth=1.3, label="strategy")
+    low, high = min(worth.min(), held.min()), max(worth.max(), held.max())
+    is_wide = bool(0 < low * _WIDE_RANGE <= high)
+    if is_wide:
+        ax.set_yscale("log")
+    _dress(ax, "Equity at the close, logarithmic" if is_wide else "Equity at the close", quote)
+    _legend(ax)
     return ax
 
 
@@ -114,34 +151,76 @@ def drawdown(ax: "Axes", stamps: Stamps, parts: Floats) -> "Axes":
     """Fill what is lost since the highest equity, in percent; `parts` are 0 or negative."""
     when, values = thinned(stamps, parts * 100.0)
     ax.fill_between(when, values, 0.0, color=_RED, alpha=0.35, linewidth=0)
-    ax.set_ylabel("%")
-    _dress(ax, "drawdown")
+    ax.plot(when, values, color=_RED, linewidth=0.8)
+    _dress(ax, "Drawdown from the highest equity", "%")
+    ax.set_ylim(top=0.0)
+    return ax
+
+
+def exposure(ax: "Axes", edges: Stamps, parts: Floats) -> "Axes":
+    """Fill which part of the equity is held in base, in percent; means of strips of many bars.
+
+    `edges` are the open times of the bars and the end of the last one: one more than `parts`.
+    """
+    per = max(1, len(parts) // (_STRIPS // 5))
+    starts = np.arange(0, len(parts), per)
+    means = np.add.reduceat(parts, starts) / np.diff(np.append(starts, len(parts)))
+    ax.fill_between(
+        np.append(edges[starts], edges[-1]), np.append(means, means[-1]) * 100.0,
+        step="post", color=_BLUE, alpha=0.45, linewidth=0,
+    )  # fmt: skip
+    _dress(ax, "Exposure" if per == 1 else f"Exposure, means of {per:,} bars", "%")
+    ax.set_ylim(0.0, 105.0)
     return ax
 
 
 def depth(ax: "Axes", book: Any) -> "Axes":
     """Draw a book of `bws.depth`: cumulated quantity by price, bids left, asks right."""
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - heavy
+
     for side, colour in (("bid", _GREEN), ("ask", _RED)):
         rows = book[book["side"] == side]
-        ax.fill_between(rows["price"], rows["cum_qty"], step="post", color=colour, alpha=0.35)
-        ax.plot(rows["price"], rows["cum_qty"], color=colour, drawstyle="steps-post", label=side)
-    ax.set_xlabel("price")
-    ax.set_ylabel("cumulated quantity")
-    ax.legend(frameon=False)
-    _dress(ax, str(book.attrs.get("symbol", "depth")))
+        ax.fill_between(rows["price"], rows["cum_qty"], step="post", color=colour, alpha=0.3)
+        ax.plot(
+            rows["price"], rows["cum_qty"], color=colour, drawstyle="steps-post", linewidth=1.3,
+            label=f"{side}s ({len(rows):,})",
+        )  # fmt: skip
+    ax.set_xlabel("price, quote")
+    ax.xaxis.set_major_formatter(FuncFormatter(_plain))
+    _dress(ax, f"{book.attrs.get('symbol', 'Book')} depth", "cumulated qty, base")
+    ax.set_ylim(bottom=0.0)
+    _legend(ax)
     return ax
 
 
-def _dress(ax: "Axes", title: str) -> None:
+def _legend(ax: "Axes") -> None:
+    """Put the legend beside the title, where it hides nothing."""
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=3, fontsize="small",
+        borderpad=0.2, borderaxespad=0.2,
+    )  # fmt: skip
+
+
+def _dress(ax: "Axes", title: str, unit: str) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - heavy
+    from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: PLC0415 - heavy
+
     ax.set_title(title, loc="left", fontsize="medium")
+    ax.set_ylabel(unit)
     ax.grid(visible=True, color=_GREY, alpha=0.2, linewidth=0.6)
     for name in ("top", "right"):
         ax.spines[name].set_visible(False)
     ax.margins(x=0.01)
+    ax.yaxis.set_major_formatter(FuncFormatter(_plain))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     if ax.get_xlabel() == "":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - heavy
-
         locator = AutoDateLocator()  # type: ignore[no-untyped-call] # matplotlib's
         ax.xaxis.set_major_locator(locator)
         formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call] # matplotlib's
         ax.xaxis.set_major_formatter(formatter)
+
+
+def _plain(value: float, _: int | None = None) -> str:
+    """Return a tick's number without an exponent, thousands apart."""
+    text = f"{value:,.10f}".rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text

@@ -7,43 +7,82 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Strategy", "changes", "checked_klines", "targets"]
+from bwsresearch.backtesting.rules import UNIT
+
+__all__ = ["Strategy", "changes", "checked_klines", "own", "targets"]
 
 Strategy: TypeAlias = Callable[..., "pd.Series[Any] | npt.NDArray[Any]"]
 """A pure function of closed klines, and of parameters by name, to target exposure per bar."""
 
 _NEEDED: Final = ("open", "high", "low", "close", "volume")
+_MOST: Final = 9e10
+"""Prices are whole numbers of 1e-8 in 64 bits."""
+_SLACK: Final = 1e-9
+"""How far a sum of weights may lie outside 0 to 1 by rounding alone."""
+_COPIES_ON_WRITE: Final = int(pd.__version__.split(".")[0]) >= 3
+
+
+def own(klines: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame that no change of `klines` reaches, nor the other way round."""
+    return klines.copy(deep=not _COPIES_ON_WRITE)
 
 
 def checked_klines(klines: pd.DataFrame) -> pd.DataFrame:
-    """Return klines that a backtest can walk through.
+    """Return klines that a backtest can walk through, as a frame of its own.
 
     Raises:
         ValueError: when columns are missing, times are not UTC and ascending, or prices not above 0.
-        TypeError: when it is no DataFrame.
+        TypeError: when it is no DataFrame, or its index no times.
     """
     if not isinstance(klines, pd.DataFrame):
         raise TypeError(f"klines is a {type(klines).__name__}, must be a DataFrame of bws.klines")
+    if klines.columns.nlevels > 1:
+        symbols = [str(name) for name in klines.columns.get_level_values(-1).unique()]
+        raise ValueError(
+            f"klines hold {len(symbols)} symbols ({', '.join(symbols[:4])}), a backtest takes one: "
+            f"use klines.xs({symbols[0]!r}, axis=1, level=-1).dropna()"
+        )
     missing = [name for name in _NEEDED if name not in klines.columns]
     if missing:
         raise ValueError(
             f"klines lack {', '.join(missing)}; take the frame of bws.klines for one symbol"
         )
-    index = klines.index
-    if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
-        raise ValueError("klines have no index of times in UTC; use df.tz_localize('UTC')")
+    if len(klines) < 2:
+        raise ValueError(
+            f"klines have {len(klines)} bars, a backtest needs 2 at least; widen the range"
+        )
+    _check_times(klines.index)
+    _check_prices(klines)
+    return own(klines)
+
+
+def _check_times(index: pd.Index) -> None:
+    if not isinstance(index, pd.DatetimeIndex):
+        raise TypeError(
+            f"klines have an index of {index.dtype}, must be times in UTC; "
+            "use df.set_index(pd.to_datetime(df['open_time'], unit='ms', utc=True))"
+        )
+    if index.tz is None:
+        raise ValueError("klines have times without a zone; use df.tz_localize('UTC')")
+    if str(index.tz) not in ("UTC", "Etc/UTC", "UTC+00:00"):
+        raise ValueError(f"klines have times of {index.tz}; use df.tz_convert('UTC')")
     if not index.is_monotonic_increasing or not index.is_unique:
         raise ValueError(
             "times of klines do not ascend; use df[~df.index.duplicated()].sort_index()"
         )
-    if not len(klines):
-        raise ValueError("klines are empty, a backtest needs at least two bars; widen the range")
-    prices = klines[list(_NEEDED)].to_numpy(np.float64)
-    wrong = ~np.isfinite(prices).all(axis=1) | (prices[:, :4] <= 0).any(axis=1)
-    if wrong.any():
-        bar = index[np.flatnonzero(wrong)[0]]
-        raise ValueError(f"klines at {bar} hold NaN or a price not above 0; drop such bars")
-    return klines
+
+
+def _check_prices(klines: pd.DataFrame) -> None:
+    columns = [klines[name].to_numpy(np.float64) for name in _NEEDED]
+    good = np.isfinite(columns[-1])
+    for prices in columns[:-1]:
+        good &= (prices >= 1 / UNIT) & (prices < _MOST)  # False for NaN
+    if not good.all():
+        bar = klines.index[np.flatnonzero(~good)[0]]
+        raise ValueError(
+            f"klines at {bar} hold NaN or a price outside 0.00000001 to {_MOST:,.0f}; "
+            "drop such bars"
+        )
 
 
 def targets(
@@ -62,30 +101,24 @@ def targets(
             )
         answer: object = strategy
     elif callable(strategy):
-        # A copy: a strategy that adds columns must not change the caller's frame.
-        answer = strategy(klines.copy(deep=False), **params)
+        answer = strategy(own(klines), **params)
     else:
-        raise TypeError(f"strategy is {strategy!r}, must be a function of klines or a Series")
+        raise TypeError(
+            f"strategy is a {type(strategy).__name__}, must be a function of klines or a Series"
+        )
     return _checked(klines, answer)
 
 
 def _checked(klines: pd.DataFrame, answer: object) -> npt.NDArray[np.float64]:
-    if isinstance(answer, pd.Series):
-        if not answer.index.equals(klines.index):
-            raise ValueError(
-                f"the strategy's Series has {len(answer)} rows of another index than the "
-                f"{len(klines)} klines; return one value per bar, such as klines.close > 100"
-            )
-        answer = answer.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not isinstance(answer, np.ndarray):
-        raise TypeError(
-            f"the strategy returned a {type(answer).__name__}, must return a Series or an array "
-            "with one exposure per bar"
+    if isinstance(answer, pd.Series) and not answer.index.equals(klines.index):
+        raise ValueError(
+            f"the strategy's Series has {len(answer)} rows of another index than the "
+            f"{len(klines)} klines; return one value per bar, such as klines.close > 100"
         )
-    found = answer.astype(np.float64)
+    found = _numbers(answer)
     if found.shape != (len(klines),):
         raise ValueError(f"the strategy returned shape {found.shape}, must be ({len(klines)},)")
-    outside = (found < 0) | (found > 1)
+    outside = (found < -_SLACK) | (found > 1 + _SLACK)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
         raise ValueError(
@@ -95,10 +128,34 @@ def _checked(klines: pd.DataFrame, answer: object) -> npt.NDArray[np.float64]:
     return found
 
 
-def changes(wanted: npt.NDArray[np.float64], first: float) -> npt.NDArray[np.int64]:
-    """Return the bars at whose close the target differs from the one before; it begins as `first`."""
-    known = np.flatnonzero(~np.isnan(wanted))
-    values = wanted[known]
-    before = np.concatenate([[first], values[:-1]])
-    differs: npt.NDArray[np.bool_] = values != before
-    return np.compress(differs, known).astype(np.int64)
+def _numbers(answer: object) -> npt.NDArray[np.float64]:
+    """Return a Series or array as floats; True is 1, a missing value NaN."""
+    if not isinstance(answer, (pd.Series, np.ndarray)):
+        what = "nothing (None)" if answer is None else f"a {type(answer).__name__}"
+        raise TypeError(
+            f"the strategy returned {what}, must return a Series or an array "
+            "with one exposure per bar"
+        )
+    if answer.dtype.kind not in "biufO":
+        raise TypeError(f"the strategy returned values of {answer.dtype}, must be numbers")
+    try:
+        if isinstance(answer, pd.Series):
+            return answer.to_numpy(dtype=np.float64, na_value=np.nan)
+        return answer.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the strategy returned values that are no numbers: {error}") from None
+
+
+def changes(
+    wanted: npt.NDArray[np.float64], *, first: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the bars at whose close the target differs from the one before, and the targets there.
+
+    Targets are whole numbers of 1e-8: noise below that is no change. Before the first bar the target
+    is `first`, NaN when any counts as a change.
+    """
+    known = np.flatnonzero(wanted == wanted)  # noqa: PLR0124 - all but NaN
+    values = np.rint(wanted[known] * UNIT)
+    before = np.concatenate([[first * UNIT], values[:-1]])
+    places = np.flatnonzero(values != before)
+    return known[places], np.clip(values[places], 0, UNIT).astype(np.int64)

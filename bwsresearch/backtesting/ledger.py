@@ -3,31 +3,30 @@
 A trade's notional is rounded down, a fee half up. Source: faqs/commission_faq.md; filters.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from bwsresearch.backtesting.rules import Rules
+from bwsresearch.backtesting.rules import UNIT, Rules
 
 __all__ = ["UNIT", "Fill", "Ledger", "Order", "units"]
 
-UNIT: Final = 100_000_000
-_EXPOSURE: Final = 100_000_000
-"""Exposures are whole numbers of this part of one."""
+_REPLACED: Final = "replaced before a trade"
 
 
 def units(amount: Decimal) -> int:
     """Return an amount in whole 1e-8, rounded down."""
-    return int(amount * UNIT)
+    above, below = amount.as_integer_ratio()
+    return above * UNIT // below
 
 
 class Order(NamedTuple):
     """One market order: `bar` is the bar at whose close it was sent, amounts are in units.
 
     A buy states what it spends (`quote_qty`), a sale what it sells (`qty`); the other is 0.
-    `status` is FILLED, REJECTED (below a minimum), CANCELED (replaced before anything was traded) or
-    NEW (sent at the last bar).
+    `status` is FILLED, REJECTED (below a minimum, `reason` names the filter), CANCELED (the target
+    changed again before anything was traded) or NEW (nothing was traded any more).
     """
 
     bar: int
@@ -70,16 +69,19 @@ class Ledger:
     def __post_init__(self) -> None:
         rules = self.rules
         self._step, self._tick = max(units(rules.step), 1), max(units(rules.tick), 1)
-        self._min_qty, self._min_notional = units(rules.min_qty), units(rules.min_notional)
+        # An order that moves nothing of one asset would be a gift: one unit at least.
+        self._min_qty = max(units(rules.min_qty), 1)
+        self._min_notional = max(units(rules.min_notional), 1)
         # Rates as exact fractions, so that no fee is computed in floating point.
-        self._fee, self._fee_of = rules.fee.as_integer_ratio()
-        slip = rules.slippage_bps / 10_000
-        self._slip, self._slip_of = slip.as_integer_ratio()
+        fee, fee_of = rules.fee.as_integer_ratio()
+        self._fee_twice, self._fee_of, self._fee_of_twice = 2 * fee, fee_of, 2 * fee_of
+        self._with_fee = fee_of + fee
+        self._slip, self._slip_of = (rules.slippage_bps / 10_000).as_integer_ratio()
         self._in_received = rules.fee_asset == "received"
 
     def follow(
         self,
-        targets: Sequence[float],
+        targets: Sequence[int],
         bars: Sequence[int],
         closes: Sequence[int],
         fill_bars: Sequence[int],
@@ -87,106 +89,90 @@ class Ledger:
     ) -> None:
         """Send one order per change of target: `bars` are where, `fill_bars` where it can fill.
 
-        `closes` are prices at the close of `bars`, `opens` those of `fill_bars`, in units; a fill bar
-        of -1 does not exist.
+        `targets` are exposures, `closes` prices at the close of `bars` and `opens` those at the open
+        of `fill_bars`, all in units; a fill bar of -1 does not exist.
         """
-        nexts = [*bars[1:], -1]
+        nexts = [*bars[1:], -1][: len(bars)]
         for target, bar, close, at, price, following in zip(
             targets, bars, closes, fill_bars, opens, nexts, strict=True
         ):
-            side, qty, spend = self._wish(target, close)
-            if not side:
+            spend, qty = self._wish(target, close)
+            if not spend and not qty:
                 continue
-            if at < 0:
-                self._order(bar, side, qty, spend, target, "NEW", "")
-            elif 0 <= following < at:
-                self._order(bar, side, qty, spend, target, "CANCELED", "replaced before a trade")
-            elif side == "BUY":
-                self._buy(bar, at, spend, price, target)
+            exposure = target / UNIT
+            if following >= 0 and not 0 <= at <= following:
+                self._unfilled(bar, qty, spend, exposure, "CANCELED", _REPLACED)
+            elif at < 0:
+                self._unfilled(bar, qty, spend, exposure, "NEW", "")
+            elif spend:
+                self._buy(bar, at, spend, price, exposure)
             else:
-                self._sell(bar, at, qty, price, target)
+                self._sell(bar, at, qty, price, exposure)
 
-    def _wish(self, target: float, close: int) -> tuple[str, int, int]:
-        """Return side, quantity to sell and quote to spend for target × equity − position."""
-        held = self.base * close // UNIT
-        wanted = (self.quote + held) * round(target * _EXPOSURE) // _EXPOSURE
-        if target >= 1.0:
-            return ("BUY", 0, self.quote) if self.quote else ("", 0, 0)
+    def _wish(self, target: int, close: int) -> tuple[int, int]:
+        """Return the quote to spend and the quantity to sell for target × equity − position."""
+        base, quote = self.base, self.quote
+        if target >= UNIT:
+            return quote, 0
+        if target <= 0:
+            return 0, base - base % self._step
+        held = base * close // UNIT
+        wanted = (quote + held) * target // UNIT
         if wanted > held:
-            return "BUY", 0, min(wanted - held, self.quote)
-        surplus = self.base if target <= 0.0 else (held - wanted) * UNIT // close
-        qty = min(surplus, self.base) // self._step * self._step
-        return ("SELL", qty, 0) if qty else ("", 0, 0)
+            return min(wanted - held, quote), 0
+        surplus = min((held - wanted) * UNIT // close, base)
+        return 0, surplus - surplus % self._step
 
-    def _buy(self, bar: int, at: int, spend: int, open_price: int, target: float) -> None:
-        price = self._slipped(open_price, 1)
-        budget = spend
-        if not self._in_received:
-            budget = spend * self._fee_of // (self._fee_of + self._fee)
-        qty = budget * UNIT // price // self._step * self._step
+    def _buy(self, bar: int, at: int, spend: int, price: int, target: float) -> None:
+        if self._slip:
+            price = self._slipped(price, 1)
+        in_base = self._in_received
+        budget = spend if in_base else spend * self._fee_of // self._with_fee
+        qty = budget * UNIT // price
+        qty -= qty % self._step
         paid = price * qty // UNIT
-        reason = self._minimum(qty, paid)
-        if reason:
-            self._order(bar, "BUY", 0, spend, target, "REJECTED", reason)
+        # filters.md, NOTIONAL: an order by quoteOrderQty counts with the quote that it names.
+        if budget < self._min_notional or qty < self._min_qty or not paid:
+            lot = budget >= self._min_notional and qty < self._min_qty
+            self._unfilled(bar, 0, spend, target, "REJECTED", "LOT_SIZE" if lot else "NOTIONAL")
             return
-        number = self._order(bar, "BUY", 0, spend, target, "FILLED", "")
-        fee = self._fee_on(qty if self._in_received else paid)
-        self.base += qty - fee * self._in_received
-        self.quote -= paid + fee * (not self._in_received)
+        fee = self._fee_on(qty if in_base else paid)
+        self.base += qty - fee if in_base else qty
+        self.quote -= paid if in_base else paid + fee
         self.fills.append(
-            Fill(number, at, "BUY", price, qty, paid, fee, self._in_received, self.base, self.quote)
+            Fill(len(self.orders), at, "BUY", price, qty, paid, fee, in_base, self.base, self.quote)
         )
+        self.orders.append(Order(bar, "BUY", 0, spend, target, "FILLED", ""))
 
-    def _sell(self, bar: int, at: int, qty: int, open_price: int, target: float) -> None:
-        price = self._slipped(open_price, -1)
+    def _sell(self, bar: int, at: int, qty: int, price: int, target: float) -> None:
+        if self._slip:
+            price = self._slipped(price, -1)
         got = price * qty // UNIT
-        reason = self._minimum(qty, got)
-        if reason:
-            self._order(bar, "SELL", qty, 0, target, "REJECTED", reason)
+        if qty < self._min_qty or got < self._min_notional:
+            reason = "LOT_SIZE" if qty < self._min_qty else "NOTIONAL"
+            self._unfilled(bar, qty, 0, target, "REJECTED", reason)
             return
-        number = self._order(bar, "SELL", qty, 0, target, "FILLED", "")
         fee = self._fee_on(got)
         self.base -= qty
         self.quote += got - fee
         self.fills.append(
-            Fill(number, at, "SELL", price, qty, got, fee, False, self.base, self.quote)
+            Fill(len(self.orders), at, "SELL", price, qty, got, fee, False, self.base, self.quote)
         )
+        self.orders.append(Order(bar, "SELL", qty, 0, target, "FILLED", ""))
 
-    def _order(
-        self, bar: int, side: str, qty: int, spend: int, target: float, status: str, reason: str
-    ) -> int:
+    def _unfilled(
+        self, bar: int, qty: int, spend: int, target: float, status: str, reason: str
+    ) -> None:
+        side = "BUY" if spend else "SELL"
         self.orders.append(Order(bar, side, qty, spend, target, status, reason))
-        return len(self.orders) - 1
 
     def _slipped(self, price: int, sign: int) -> int:
         """Return the price moved against the order, rounded to the tick against the order too."""
-        if not self._slip:
-            return price
         moved = price * (self._slip_of + sign * self._slip)
         whole = self._slip_of * self._tick
         ticks = -(-moved // whole) if sign > 0 else moved // whole
         return max(ticks, 1) * self._tick
 
-    def _minimum(self, qty: int, notional: int) -> str:
-        """Return which minimum is missed, "" when none."""
-        if qty < max(self._min_qty, 1):
-            return "LOT_SIZE"
-        return "NOTIONAL" if notional < self._min_notional else ""
-
     def _fee_on(self, amount: int) -> int:
-        return (2 * amount * self._fee + self._fee_of) // (2 * self._fee_of)
-
-
-def round_trips(fills: Sequence[Fill], step: int) -> Iterator[tuple[Fill, ...]]:
-    """Return the fills from flat to flat; the last stretch may still be open.
-
-    Flat is less base than one step: what the fee in base leaves over cannot be sold.
-    """
-    trip: list[Fill] = []
-    for fill in fills:
-        trip.append(fill)
-        if fill.side == "SELL" and fill.base < max(step, 1):
-            yield tuple(trip)
-            trip = []
-    if trip:
-        yield tuple(trip)
+        """Return the fee on an amount, rounded half up."""
+        return (amount * self._fee_twice + self._fee_of) // self._fee_of_twice

@@ -1,16 +1,19 @@
 """How orders fill and what they pay: one explicit object that a result carries with it."""
 
 from dataclasses import KW_ONLY, dataclass
-from decimal import Decimal
-from typing import Literal, Self
+from decimal import Decimal, InvalidOperation
+from typing import Final, Literal, Self
 
 from bwsresearch.client.sync import Client
 from bwsresearch.local import default_client
 from bwsresearch.protocol.results import SymbolInfo
 
-__all__ = ["Rules"]
+__all__ = ["UNIT", "Rules"]
 
-_ZERO = Decimal(0)
+UNIT: Final = 100_000_000
+"""Amounts and prices are whole numbers of this part of one: 1e-8."""
+
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -18,19 +21,20 @@ class Rules:
     """Market orders on closed bars: decided at a bar's close, filled at the next open.
 
     Attributes:
-        name: what the report calls them.
+        name: what a report calls them, such as "Binance BTCUSDT".
         fee: part of what a trade brings that goes to the exchange; 0.001 is 0.1 %.
         fee_asset: "received" takes it from the asset that is received, as the exchange does: a buy
             pays in base, a sale in quote; "quote" takes it from the quote on both sides.
         step: quantities are rounded down to a multiple of it; 0 is the smallest unit, 1e-8.
         tick: slipped prices are rounded to a multiple of it, against the order; 0 is 1e-8.
-        min_qty: base; smaller orders are rejected, and counted as rejected.
-        min_notional: quote; likewise.
+        min_qty: base; smaller orders are rejected, and recorded as rejected.
+        min_notional: quote; likewise. A buy counts with what it was to spend, a sale with what it
+            would bring.
         slippage_bps: how much worse than the open an order fills, in hundredths of a percent.
         fill: "next_open" alone: the open of the first later bar in which something was traded.
     """
 
-    name: str = "0.1 % of the received asset"
+    name: str = ""
     _: KW_ONLY
     fee: Decimal = Decimal("0.001")
     fee_asset: Literal["received", "quote"] = "received"
@@ -42,12 +46,15 @@ class Rules:
     fill: Literal["next_open"] = "next_open"
 
     def __post_init__(self) -> None:
-        for name in ("fee", "step", "tick", "min_qty", "min_notional", "slippage_bps"):
-            given = getattr(self, name)
-            value = given if isinstance(given, Decimal) else Decimal(str(given))
-            object.__setattr__(self, name, value)
-            if not value.is_finite() or value < 0:
-                raise ValueError(f"{name} is {given}, must be 0 or more")
+        for name in ("fee", "slippage_bps", "step", "tick", "min_qty", "min_notional"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        for name in ("step", "tick", "min_qty", "min_notional"):
+            above, below = getattr(self, name).as_integer_ratio()
+            if above * UNIT % below:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, must be a multiple of 0.00000001, "
+                    "the smallest amount of the exchange"
+                )
         if self.fee >= 1 or self.slippage_bps >= 10_000:
             raise ValueError(
                 f"fee is {self.fee} and slippage_bps {self.slippage_bps}; "
@@ -58,6 +65,16 @@ class Rules:
         if self.fill != "next_open":
             raise ValueError(f"fill is {self.fill!r}, must be 'next_open'")
 
+    def __str__(self) -> str:
+        whose = "of what is received" if self.fee_asset == "received" else "in quote"
+        parts = [f"fee {_plain(self.fee * 100)} % {whose}", "fills at the next open"]
+        parts += [
+            f"{name} {_plain(getattr(self, name))}"
+            for name in ("slippage_bps", "step", "tick", "min_qty", "min_notional")
+            if getattr(self, name)
+        ]
+        return (f"{self.name}: " if self.name else "") + ", ".join(parts)
+
     @classmethod
     def of(
         cls,
@@ -66,15 +83,23 @@ class Rules:
         fee: Decimal = Decimal("0.001"),
         slippage_bps: Decimal = _ZERO,
     ) -> Self:
-        """Return the rules of a symbol by its filters: LOT_SIZE, PRICE_FILTER and NOTIONAL."""
-        lot = info.filter("LOT_SIZE")
+        """Return the rules of market orders by a symbol's filters.
+
+        Source: filters.md, LOT_SIZE, MARKET_LOT_SIZE, PRICE_FILTER, NOTIONAL, MIN_NOTIONAL; maxima
+        are not modelled.
+        """
         return cls(
             f"Binance {info.symbol}",
             fee=fee,
-            step=info.step_size,
+            step=max(info.step_size, _of_filter(info, "MARKET_LOT_SIZE", "stepSize")),
             tick=info.tick_size,
-            min_qty=Decimal(str(lot["minQty"])),
-            min_notional=_min_notional(info),
+            min_qty=max(
+                _of_filter(info, name, "minQty") for name in ("LOT_SIZE", "MARKET_LOT_SIZE")
+            ),
+            min_notional=max(
+                _of_filter(info, "NOTIONAL", "minNotional", unless="applyMinToMarket"),
+                _of_filter(info, "MIN_NOTIONAL", "minNotional", unless="applyToMarket"),
+            ),
             slippage_bps=slippage_bps,
         )
 
@@ -98,10 +123,25 @@ class Rules:
         return cls.of(info.symbols[0], fee=fee, slippage_bps=slippage_bps)
 
 
-def _min_notional(info: SymbolInfo) -> Decimal:
-    for name in ("NOTIONAL", "MIN_NOTIONAL"):
-        try:
-            return Decimal(str(info.filter(name)["minNotional"]))
-        except KeyError:
-            continue
-    return _ZERO
+def _number(name: str, given: object) -> Decimal:
+    try:
+        value = given if isinstance(given, Decimal) else Decimal(str(given))
+    except InvalidOperation:
+        raise ValueError(f"{name} is {given!r}, must be a number, 0 or more") from None
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"{name} is {given}, must be 0 or more")
+    return value
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _of_filter(info: SymbolInfo, filter_type: str, field: str, unless: str = "") -> Decimal:
+    """Return a field of a filter; 0 where there is no such filter, or `unless` says it is off."""
+    # filters.md: a minimum of notional may leave market orders out.
+    rows = [row for row in info.filters if row.get("filterType") == filter_type]
+    if not rows or rows[0].get(unless) is False:
+        return _ZERO
+    return Decimal(str(rows[0].get(field, 0)))
