@@ -62,6 +62,19 @@ def ours(exchange):
         yield client
 
 
+@pytest.fixture(scope="session")
+def expected(ours):
+    """A function that returns what our own client gets for a request, asked once."""
+    known = {}
+
+    def of(request):
+        if repr(request) not in known:
+            known[repr(request)] = json.loads(ours.raw(request))
+        return known[repr(request)]
+
+    return of
+
+
 def interpreter_with(package):
     """Return the path of a Python that can import `package`, or skip."""
     if path := os.environ.get(PYTHON):
