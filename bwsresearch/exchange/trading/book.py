@@ -8,10 +8,13 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from bwsresearch.exchange.trading.orders import Order
 
-__all__ = ["Book", "Side", "Stops"]
+__all__ = ["Book", "Side", "Stops", "trails"]
+
+FOREVER: Final = 2**62
 
 
 @dataclass(slots=True)
@@ -121,23 +124,45 @@ class Stops:
         """Forget an order that is no longer open; those of fixed price go when they come up."""
         self._trailing.pop(order.order_id, None)
 
-    def met(self, last: int, now_ms: int) -> list[Order]:
-        """Return the orders that `last` triggers, by their ids, and take them out."""
-        found: list[Order] = []
-        for heap, price in ((self._rising, last), (self._falling, -last)):
-            while heap and (heap[0][0] <= price or not heap[0][2].is_open):
-                order = heapq.heappop(heap)[2]
-                if order.is_open:
-                    found.append(order)
+    def met(self, last: int, now_ms: int, placed_by: int = FOREVER) -> list[Order]:
+        """Return the orders that `last` triggers, by their ids, and take them out.
+
+        Orders that were placed after `placed_by` do not know of this price.
+        """
+        found = self.within(last, last, placed_by)
         if self._trailing:
-            trailed = [o for o in self._trailing.values() if _trails(o, last, now_ms)]
+            trailed = [
+                o
+                for o in self._trailing.values()
+                if o.time <= placed_by and trails(o, last, now_ms)
+            ]
             for order in trailed:
                 del self._trailing[order.order_id]
             found += trailed
         return sorted(found, key=lambda order: order.order_id)
 
+    def within(self, low: int, high: int, placed_by: int = FOREVER) -> list[Order]:
+        """Take out the orders of fixed price that a range of prices triggers, by their ids."""
+        found: list[Order] = []
+        for heap, price in ((self._rising, high), (self._falling, -low)):
+            later: list[tuple[int, int, Order]] = []
+            while heap and (heap[0][0] <= price or not heap[0][2].is_open):
+                entry = heapq.heappop(heap)
+                if entry[2].is_open and entry[2].time <= placed_by:
+                    found.append(entry[2])
+                elif entry[2].is_open:
+                    later.append(entry)
+            for entry in later:
+                heapq.heappush(heap, entry)
+        return sorted(found, key=lambda order: order.order_id)
 
-def _trails(order: Order, last: int, now_ms: int) -> bool:
+    @property
+    def trailing(self) -> list[Order]:
+        """The orders that follow the price, by their ids."""
+        return list(self._trailing.values())
+
+
+def trails(order: Order, last: int, now_ms: int) -> bool:
     """Follow the last price, and return whether it has turned by the trailing delta.
 
     With a stop price, following begins with the first price that meets it.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bwsresearch.exchange.trading.accounts import Account
-from bwsresearch.exchange.trading.amounts import notional
-from bwsresearch.exchange.trading.liquidity import MarketEvent
+from bwsresearch.exchange.trading.amounts import UNIT, notional
+from bwsresearch.exchange.trading.liquidity import MarketEvent, Triggered
 from bwsresearch.exchange.trading.matching import Matching, Plan
 from bwsresearch.exchange.trading.orders import Amendment, Order, Ticket
 from bwsresearch.exchange.trading.settlement import Settlement
@@ -78,7 +78,9 @@ class Engine:
         self.test(account, ticket, now_ms)
         self._unused(account, ticket)
         self._possible(venue, ticket, now_ms)
-        plan = self.matching.plan(venue, ticket, now_ms) if ticket.type == "MARKET" else None
+        plan = None
+        if ticket.type == "MARKET" and not self._waits(venue, ticket, now_ms, now_ms):
+            plan = self.matching.plan(venue, ticket, now_ms)
         reserve = self._funded(venue, account, ticket, plan)
         step = Step(now_ms)
         order = self._accept(venue, account, ticket, plan, step)
@@ -137,6 +139,10 @@ class Engine:
                 self._enough(venue, plan)
             sold = plan.qty if ticket.quote_order_qty else ticket.qty
             cost, reserve = (plan.cost if ticket.is_buy else sold), 0
+        elif ticket.quote_order_qty:
+            # What it will trade is known later; until then it holds what it may spend or sell.
+            bought = ticket.quote_order_qty * UNIT // (venue.last or UNIT)
+            cost = reserve = ticket.quote_order_qty if ticket.is_buy else bought
         elif ticket.is_buy:
             price = ticket.price or venue.last or ticket.stop_price
             cost = reserve = notional(price, ticket.qty)
@@ -200,6 +206,11 @@ class Engine:
     def _work(self, venue: Venue, order: Order, step: Step) -> None:
         """Trade an order, then let it rest or expire as its time in force says."""
         ticket, matching = order.ticket, self.matching
+        if ticket.type != "LIMIT_MAKER" and self._waits(
+            venue, ticket, order.working_time, step.now_ms
+        ):
+            venue.waiting[order.order_id] = order
+            return
         is_all_or_none = ticket.time_in_force == "FOK" and not ticket.is_at_market
         if is_all_or_none and matching.available(venue, order, step.now_ms) < order.remaining:
             matching.end(
@@ -233,34 +244,66 @@ class Engine:
                 self._released(venue, order, step)
 
     def _released(self, venue: Venue, order: Order, step: Step) -> None:
-        account, ticket = self.accounts[order.owner], order.ticket
         order.update_time = step.now_ms
-        if ticket.is_at_market and ticket.is_buy:
-            self.settlement.release(account, order, venue, step, 0)
-            plan = self.matching.plan(venue, ticket, step.now_ms)
-            if plan.cost > account.free[venue.quote]:
-                self.matching.end(
-                    venue, order, "EXPIRED", "EXPIRED", "expire", step, reason="REJECTED"
-                )
-                return
+        waits = self._waits(venue, order.ticket, step.now_ms, step.now_ms)
+        if not waits and not self._affords(venue, order, step):
+            return
         order.working_time = step.now_ms
         self.matching.report(venue, order, "NEW", "trigger", step)
         self._work(venue, order, step)
 
+    def _affords(self, venue: Venue, order: Order, step: Step) -> bool:
+        """Free what an order at market holds, since only now its price is known; or let it expire."""
+        account, ticket = self.accounts[order.owner], order.ticket
+        if not ticket.is_at_market or not (ticket.is_buy or ticket.quote_order_qty):
+            return True
+        self.settlement.release(account, order, venue, step, 0)
+        if ticket.qty:
+            ticket = replace(ticket, qty=order.remaining)  # it may have been amended
+        plan = self.matching.plan(venue, ticket, step.now_ms)
+        if ticket.quote_order_qty:
+            order.qty = order.visible = plan.qty if plan.qty >= venue.filters.min_qty else 0
+            order.is_short = plan.is_short
+        is_enough = (
+            plan.cost <= account.free[venue.quote]
+            if ticket.is_buy
+            else plan.qty <= account.free[venue.base]
+        )
+        if not is_enough:
+            self.matching.end(venue, order, "EXPIRED", "EXPIRED", "expire", step, reason="REJECTED")
+        return is_enough
+
+    def _waits(self, venue: Venue, ticket: Ticket, working_ms: int, now_ms: int) -> bool:
+        return venue.liquidity is not None and venue.liquidity.waits(ticket, working_ms, now_ms)
+
     def observe(self, event: MarketEvent, now_ms: int) -> Step:
-        """Let the market's event fill resting orders and trigger stops."""
+        """Let the market's event fill resting orders, trigger stops and end what waits for it."""
         venue, step = self.venues[event.symbol], Step(now_ms)
         liquidity = venue.liquidity
         if liquidity is None:
             raise ValueError(
                 f"{event.symbol} is traded among its orders alone; it watches no market"
             )
-        for order, qty, evidence in liquidity.observe(event, venue.book):
-            self.matching.fill(
-                venue, order, order.price, qty, step, is_maker=True, evidence=evidence
-            )
-        self._trigger(venue, step)
+        for outcome in liquidity.observe(event, venue.book, venue.stops):
+            if isinstance(outcome, Triggered):
+                self._released(venue, outcome.order, step)
+            else:
+                self.matching.fill(
+                    venue, outcome.order, outcome.order.price, outcome.qty, step,
+                    is_maker=True, evidence=outcome.evidence,
+                )  # fmt: skip
+        if venue.waiting:
+            self._resume(venue, step)
         return step
+
+    def _resume(self, venue: Venue, step: Step) -> None:
+        """Let orders trade whose waiting has ended, in the order in which they began to wait."""
+        for order in list(venue.waiting.values()):
+            if order.is_open and self._waits(venue, order.ticket, order.working_time, step.now_ms):
+                continue
+            del venue.waiting[order.order_id]
+            if order.is_open and self._affords(venue, order, step):
+                self._work(venue, order, step)
 
     # ---- cancelling and amending -------------------------------------------------------------
 

@@ -7,11 +7,23 @@ model has a name with a version, which the journal keeps, since it decides what 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
-from bwsresearch.exchange.trading.book import Book
-from bwsresearch.exchange.trading.orders import Order
-from bwsresearch.exchange.trading.steps import Evidence
+from bwsresearch.exchange.trading.book import Book, Stops
+from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.steps import Evidence, EvidenceKind
 
-__all__ = ["BarSeen", "BookSeen", "Liquidity", "MarketEvent", "Offer", "Print"]
+__all__ = [
+    "BarOpened",
+    "BarSeen",
+    "BookChange",
+    "BookSeen",
+    "Filled",
+    "Liquidity",
+    "MarketEvent",
+    "Offer",
+    "Outcome",
+    "Print",
+    "Triggered",
+]
 
 
 class Print(NamedTuple):
@@ -35,8 +47,26 @@ class BookSeen(NamedTuple):
     asks: tuple[tuple[int, int], ...]
 
 
+class BookChange(NamedTuple):
+    """Levels of the book that changed: (price, new quantity), quantity 0 where a level is gone."""
+
+    symbol: str
+    time: int
+    update_id: int
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
+
+
+class BarOpened(NamedTuple):
+    """A bar's first price, at the bar's open time."""
+
+    symbol: str
+    time: int
+    price: int
+
+
 class BarSeen(NamedTuple):
-    """A bar of the market that has closed."""
+    """A bar of the market that has closed, to be observed at `close_time` + 1."""
 
     symbol: str
     open_time: int
@@ -46,9 +76,10 @@ class BarSeen(NamedTuple):
     low: int
     close: int
     volume: int
+    quote_volume: int = 0
 
 
-MarketEvent: TypeAlias = Print | BookSeen | BarSeen
+MarketEvent: TypeAlias = Print | BookSeen | BookChange | BarOpened | BarSeen
 
 
 class Offer(NamedTuple):
@@ -56,9 +87,26 @@ class Offer(NamedTuple):
 
     price: int
     qty: int
-    kind: str
+    kind: EvidenceKind
     ref: int
     time: int
+
+
+class Filled(NamedTuple):
+    """A resting order trades at its own price."""
+
+    order: Order
+    qty: int
+    evidence: Evidence
+
+
+class Triggered(NamedTuple):
+    """A stop's price was met; it works from now on."""
+
+    order: Order
+
+
+Outcome: TypeAlias = Filled | Triggered
 
 
 class Liquidity(Protocol):
@@ -75,17 +123,27 @@ class Liquidity(Protocol):
     def average(self, minutes: int, now_ms: int) -> int:
         """Return the volume-weighted price of the last minutes, or else the last price."""
 
+    def best(self, now_ms: int, *, is_buy: bool) -> int | None:
+        """Return the price that a taker would meet first, as far as anybody can know it now."""
+
     def offers(self, now_ms: int, *, is_buy: bool) -> Iterator[Offer]:
         """Return what a taker can have now, best price first; nothing twice."""
 
     def take(self, offer: Offer, qty: int, *, is_buy: bool) -> Evidence:
         """Use up a part of an offer, and return the evidence of the fill."""
 
+    def waits(self, ticket: Ticket, working_ms: int, now_ms: int) -> bool:
+        """Whether an order that works since `working_ms` has to wait for an event to be a taker.
+
+        Such an order is neither on the book nor expired until an event ends its waiting.
+        """
+
     def rest(self, order: Order, now_ms: int) -> None:
         """Note what stands before an order that begins to rest now."""
 
-    def observe(self, event: MarketEvent, book: Book) -> Iterator[tuple[Order, int, Evidence]]:
-        """Learn of an event; yield resting orders, how much of each it fills, and why.
+    def observe(self, event: MarketEvent, book: Book, stops: Stops) -> Iterator[Outcome]:
+        """Learn of an event; yield what becomes of resting orders and of stops, in this order.
 
-        The orders of `book` change between two results, as the fills are carried out.
+        Outcomes are carried out one by one: orders of `book` change between two of them, a triggered
+        stop trades before the next one is asked for, and it is taken out of `stops`.
         """

@@ -47,8 +47,11 @@ class Matching:
 
     def crosses(self, venue: Venue, ticket: Ticket, now_ms: int) -> bool:
         """Whether a limit order would trade at once."""
-        best = next(self._levels(venue, ticket.is_buy, now_ms), None)
-        return best is not None and _reaches(ticket, best[0])
+        if venue.liquidity is not None:
+            best = venue.liquidity.best(now_ms, is_buy=ticket.is_buy)
+        else:
+            best = venue.book.side(is_buy=not ticket.is_buy).best
+        return best is not None and _reaches(ticket, best)
 
     def plan(self, venue: Venue, ticket: Ticket, now_ms: int) -> Plan:
         """Return what a ticket at market would get, by walking the book without touching it."""

@@ -56,6 +56,7 @@ def _venue(venue: Venue) -> dict[str, object]:
         ),
         "last": venue.last,
         "orders": [_order(order) for order in venue.orders.values()],
+        "waiting": list(venue.waiting),
         "book": [
             [[o.order_id for o in level.values()] for _, level in side.ordered()]
             for side in (venue.book.bids, venue.book.asks)

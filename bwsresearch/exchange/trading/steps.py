@@ -6,11 +6,21 @@ from typing import Literal, NamedTuple, TypeAlias
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.orders import Order, OrderStatus
 
-__all__ = ["NO_FILL", "Cause", "Evidence", "ExecutionType", "FillPart", "Report", "Step"]
+__all__ = [
+    "NO_FILL",
+    "Cause",
+    "Evidence",
+    "EvidenceKind",
+    "ExecutionType",
+    "FillPart",
+    "Report",
+    "Step",
+]
 
 ExecutionType: TypeAlias = Literal[
     "NEW", "CANCELED", "REPLACED", "REJECTED", "TRADE", "EXPIRED", "TRADE_PREVENTION"
 ]
+EvidenceKind: TypeAlias = Literal["print", "level", "bar", "order"]
 Cause: TypeAlias = Literal["place", "fill", "cancel", "trigger", "expire", "amend", "prevent"]
 
 
@@ -18,10 +28,11 @@ class Evidence(NamedTuple):
     """Why a fill was possible: a print, a level, a bar or another order, and how much of it is used.
 
     `ref` identifies it (trade id, update id, bar's open time, order id), `time` is when it was seen,
-    `available` what was left of it before this fill, `rule` how the model used it.
+    `available` what was left of it before this fill, `rule` how the model used it. `ahead_before` and
+    `ahead_after` are what stood before the order in the market's queue, -1 when that was unknown.
     """
 
-    kind: Literal["print", "level", "bar", "order"]
+    kind: EvidenceKind
     ref: int
     time: int
     price: int

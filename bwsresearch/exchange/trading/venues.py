@@ -18,12 +18,16 @@ _MINUTE_MS = 60_000
 
 @dataclass(slots=True)
 class Venue:
-    """The trading of one symbol; `liquidity` None lets orders meet each other alone ("self@1")."""
+    """The trading of one symbol; `liquidity` None lets orders meet each other alone ("self@1").
+
+    `waiting` are orders that work, but whose model does not know yet what they meet.
+    """
 
     info: SymbolInfo
     liquidity: Liquidity | None = None
     book: Book = field(default_factory=Book)
     stops: Stops = field(default_factory=Stops)
+    waiting: dict[int, Order] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     next_order_id: int = 1
     next_trade_id: int = 1

@@ -1,0 +1,199 @@
+"""depth+trades@1: takers walk the shown book, resting orders wait for trades behind the queue.
+
+What a book shows is had once: own orders use it up until it grows again or goes. What resting orders
+get is proven by a trade, or by a book that crosses them. An order meets only what happens after it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from bwsresearch.exchange.fills.recent import Recent
+from bwsresearch.exchange.fills.resting import UNKNOWN, fills_of, told
+from bwsresearch.exchange.fills.settings import ModelConfig
+from bwsresearch.exchange.fills.shown import ShownSide
+from bwsresearch.exchange.trading.book import Book, Side, Stops
+from bwsresearch.exchange.trading.liquidity import (
+    BarOpened,
+    BarSeen,
+    BookChange,
+    BookSeen,
+    Filled,
+    MarketEvent,
+    Offer,
+    Outcome,
+    Print,
+    Triggered,
+)
+from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.steps import Evidence
+
+__all__ = ["DepthTrades"]
+
+
+@dataclass(slots=True)
+class DepthTrades:
+    """The model over one symbol's books and trades; see `Liquidity`."""
+
+    config: ModelConfig = field(default_factory=ModelConfig)
+    last: int = 0
+    bids: ShownSide = field(init=False)
+    asks: ShownSide = field(init=False)
+    _update_id: int = -1
+    _book_time: int | None = None
+    _print_time: int = -1
+    _prints: Recent = field(default_factory=Recent)
+    _unknown: dict[int, Order] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        replenishes = self.config.replenish == "on_increase"
+        self.bids = ShownSide(is_bid=True, replenishes=replenishes)
+        self.asks = ShownSide(is_bid=False, replenishes=replenishes)
+
+    @property
+    def model(self) -> str:
+        return "depth+trades@1"
+
+    def average(self, minutes: int, now_ms: int) -> int:
+        return self._prints.average(minutes, now_ms) or self.last
+
+    # ---- takers ------------------------------------------------------------------------------
+
+    def best(self, now_ms: int, *, is_buy: bool) -> int | None:
+        offer = next(self.offers(now_ms, is_buy=is_buy), None)
+        return None if offer is None else offer.price
+
+    def offers(self, now_ms: int, *, is_buy: bool) -> Iterator[Offer]:
+        time = self._book_time
+        if time is None or self._is_old(now_ms):
+            return
+        for price, qty in self._shown(is_bid=not is_buy).walk():
+            yield Offer(price, qty, "level", self._update_id, time)
+
+    def take(self, offer: Offer, qty: int, *, is_buy: bool) -> Evidence:
+        self._shown(is_bid=not is_buy).use(offer.price, qty)
+        return Evidence("level", offer.ref, offer.time, offer.price, offer.qty, "walk")
+
+    def waits(self, ticket: Ticket, working_ms: int, now_ms: int) -> bool:
+        # The book before a trade is no liquidity for the stop that the trade has triggered.
+        del now_ms
+        return ticket.is_algo and (self._book_time is None or self._book_time < working_ms)
+
+    def _is_old(self, now_ms: int) -> bool:
+        return self._book_time is None or now_ms - self._book_time > self.config.max_book_age_ms
+
+    def _shown(self, *, is_bid: bool) -> ShownSide:
+        return self.bids if is_bid else self.asks
+
+    # ---- resting orders ----------------------------------------------------------------------
+
+    def rest(self, order: Order, now_ms: int) -> None:
+        if self._is_old(now_ms):
+            order.ahead, self._unknown[order.order_id] = UNKNOWN, order
+        else:
+            order.ahead = self._queue(order)
+
+    def _queue(self, order: Order) -> int:
+        """Return all that is shown at an order's price."""
+        size = self._shown(is_bid=order.is_buy).shown(order.price)
+        if size is None:
+            self._unknown[order.order_id] = order
+            return UNKNOWN
+        return size
+
+    def observe(self, event: MarketEvent, book: Book, stops: Stops) -> Iterator[Outcome]:
+        match event:
+            case Print():
+                yield from self._traded(event, book, stops)
+            case BookSeen() | BookChange():
+                yield from self._changed(event, book)
+            case BarOpened() | BarSeen():
+                pass  # its trades and books say more
+            case _:
+                assert_never(event)
+
+    def _traded(self, event: Print, book: Book, stops: Stops) -> Iterator[Outcome]:
+        self.last = event.price
+        self._print_time = max(self._print_time, event.time)
+        self._prints.add(event.time, event.price * event.qty, event.qty)
+        met = book.side(is_buy=event.is_buyer_maker)
+        other = book.side(is_buy=not event.is_buyer_maker)
+        shown = self._shown(is_bid=event.is_buyer_maker)
+        touch, queue = self.config.touch_fill, self._queue
+        left = yield from fills_of(event, met, event.qty, touch=touch, queue=queue)
+        # An order of the taker's own side would have met the same level as the taker, of which own
+        # orders may have had a part before.
+        left = min(left, max(event.qty - shown.used(event.price), 0))
+        yield from fills_of(event, other, left, touch=touch, queue=queue)
+        if self._book_time is None or event.time > self._book_time:
+            shown.printed(event.price, event.qty)
+        for order in stops.met(event.price, event.time, event.time - 1):
+            yield Triggered(order)
+
+    def _changed(self, event: BookSeen | BookChange, book: Book) -> Iterator[Filled]:
+        is_whole = isinstance(event, BookSeen)
+        if event.update_id < self._update_id or (self._book_time is None and not is_whole):
+            return  # an older book, or changes of one that was never seen
+        self._update_id = event.update_id
+        self._book_time = max(event.time, self._book_time or 0)
+        for side, levels in ((self.bids, event.bids), (self.asks, event.asks)):
+            if is_whole:
+                side.replace(levels)
+            else:
+                side.change(levels)
+            if event.time >= self._print_time:
+                side.settle()
+        for own, levels in ((book.bids, event.bids), (book.asks, event.asks)):
+            self._credit(event.time, own, own.levels if is_whole else (p for p, _ in levels))
+        self._resolve(event.time)
+        if self.config.book_cross:
+            yield from self._crossed(event.time, book.bids, self.asks)
+            yield from self._crossed(event.time, book.asks, self.bids)
+
+    def _credit(self, time: int, own: Side, prices: Iterable[int]) -> None:
+        """Let orders at these prices stand behind no more than is shown there."""
+        shown = self._shown(is_bid=own.is_bid)
+        for price in prices:
+            level = own.levels.get(price)
+            if level is None:
+                continue
+            size = shown.shown(price)
+            for order in level.values():
+                if size is not None and order.working_time < time:
+                    order.ahead = min(order.ahead, size)
+
+    def _resolve(self, time: int) -> None:
+        """Give a place to orders of whose queue nothing was known, where the book shows it now."""
+        for order in list(self._unknown.values()):
+            size = self._shown(is_bid=order.is_buy).shown(order.price)
+            if order.is_resting and order.working_time < time and size is not None:
+                order.ahead = min(order.ahead, size)
+            if not order.is_resting or order.ahead != UNKNOWN:
+                del self._unknown[order.order_id]
+
+    def _crossed(self, time: int, own: Side, shown: ShownSide) -> Iterator[Filled]:
+        """Yield what a book gives that stands beyond resting orders, without any trade."""
+        best, sign = own.best, 1 if own.is_bid else -1
+        if best is None or shown.best is None or sign * (best - shown.best) <= 0:
+            return
+        for price in sorted(own.levels, reverse=own.is_bid):
+            for order in list(own.levels[price].values()):
+                if order.working_time < time:
+                    yield from self._filled_by_book(order, sign, shown)
+
+    def _filled_by_book(self, order: Order, sign: int, shown: ShownSide) -> Iterator[Filled]:
+        before, time = order.ahead, self._book_time or 0
+        for price, left in shown.walk():
+            if not order.is_resting or sign * (order.price - price) <= 0:
+                return
+            order.ahead, available = 0, left
+            while available and order.is_resting:
+                qty = min(order.visible, available)
+                shown.use(price, qty)
+                yield Filled(
+                    order, qty,
+                    Evidence(
+                        "level", self._update_id, time, price, available, "book_cross", told(before)
+                    ),
+                )  # fmt: skip
+                available -= qty

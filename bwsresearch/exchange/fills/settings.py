@@ -1,0 +1,89 @@
+"""What can be set of the fill models; every figure is one that decides what a fill is worth."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+__all__ = ["MODELS", "ModelConfig"]
+
+MODELS: Final = ("depth+trades@1", "trades@1", "klines@1", "self@1")
+"""Best first; "self@1" watches no market."""
+_WORDS: Final = {
+    "id": MODELS,
+    "replenish": ("on_increase", "never"),
+    "touch_fill": ("queue", "never", "optimistic"),
+    "bar_path": ("worst", "best"),
+}
+_LATENCIES: Final = ("entry_latency", "feed_latency", "response_latency")
+_LADDER_LEVELS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One model and its figures.
+
+    Attributes:
+        id: which model; see `MODELS`.
+        entry_latency: seconds from a request's arrival to the engine. The gateway applies it.
+        feed_latency: seconds until a client sees a market event; likewise.
+        response_latency: seconds until a client sees an answer; likewise.
+        max_book_age: seconds after which a book counts as none.
+        replenish: "on_increase": what was taken of a level comes back only as its shown size grows;
+            "never": not before the level has gone.
+        touch_fill: what a trade at an order's own price gives. "queue": what is left behind the
+            queue, nothing where the model knows no queue; "never"; "optimistic": as if there were none.
+        ladder_frac: trades@1: size of each of 20 levels, as a part of the volume of the last minute.
+        participation: klines@1: the part of a bar's volume that own orders share.
+        slippage_bps: klines@1: how much worse than the bar's price a taker trades, in 1/100 %.
+        bar_path: klines@1: "worst" meets stops before limits inside a bar, "best" after them. What
+            really happened lies between the two.
+        book_cross: depth+trades@1: whether a book that crosses a resting order fills it.
+    """
+
+    id: str = "depth+trades@1"
+    entry_latency: float = 0.0
+    feed_latency: float = 0.0
+    response_latency: float = 0.0
+    max_book_age: float = 5.0
+    replenish: str = "on_increase"
+    touch_fill: str = "queue"
+    ladder_frac: float = 0.05
+    participation: float = 0.10
+    slippage_bps: float = 2.0
+    bar_path: str = "worst"
+    book_cross: bool = True
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                raise ValueError(
+                    f"model.{name} is {getattr(self, name)!r}, must be one of {', '.join(words)}"
+                )
+        for name in _LATENCIES:
+            if not 0 <= getattr(self, name) <= 60:
+                raise ValueError(f"model.{name} is {getattr(self, name)!r} s, must be 0 to 60")
+        if not 0 < self.max_book_age <= 86_400:
+            raise ValueError(f"model.max_book_age is {self.max_book_age!r} s, must be up to 86400")
+        if not 0 < self.ladder_frac <= 1 / _LADDER_LEVELS:
+            raise ValueError(
+                f"model.ladder_frac is {self.ladder_frac!r}, must be above 0 and at most 0.05: "
+                "the ladder's 20 levels share what was traded"
+            )
+        if not 0 < self.participation <= 1:
+            raise ValueError(
+                f"model.participation is {self.participation!r}, must be above 0 and at most 1"
+            )
+        if not 0 <= self.slippage_bps < 10_000:
+            raise ValueError(
+                f"model.slippage_bps is {self.slippage_bps!r}, must be 0 or more and below 10000"
+            )
+
+    @property
+    def max_book_age_ms(self) -> int:
+        """The age in whole milliseconds."""
+        return int(exact(self.max_book_age) * 1000)
+
+
+def exact(number: float) -> Fraction:
+    """Return a setting as the decimal that was written: 0.05 is 1/20."""
+    return Fraction(str(number))
