@@ -52,7 +52,7 @@ def _asynchronous(
     async def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.call(kind(*args, **kwargs))
 
-    described(method, kind)
+    described(method, kind, "AsyncClient")
     return method
 
 

@@ -10,12 +10,13 @@ import asyncio
 import atexit
 import contextlib
 import inspect
+import math
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, Final, NoReturn, TypeVar
 
 from bwsresearch.client.interrupt import Interrupt
@@ -35,7 +36,7 @@ _MAX_DEPTH: Final = 32
 """Nested calls allowed; each costs about ten frames, and past eighty Python's stack runs out."""
 
 _TICK_S: Final = 0.25
-"""How often a waiting coroutine wakes, since a kernel notices "interrupt" only between two wakes."""
+"""How often a wait looks up: a kernel notices "interrupt" only then, a nested call its outer one's end."""
 
 _STOP_S: Final = 2.0
 """How long the end of the process waits for open connections to say goodbye."""
@@ -59,6 +60,7 @@ class Bridge:
         self._loop: _Loop | None = None
         self._thread: threading.Thread | None = None
         self._depth = 0
+        self._is_ending = False
         self._inherited: list[_Loop | None] = []
         _forget_in_children(self)
 
@@ -88,7 +90,12 @@ class Bridge:
         _check(coro)
         if self.is_here:
             return self._nested(coro, timeout)
-        return _result(asyncio.run_coroutine_threadsafe(coro, self._started()), timeout)
+        try:
+            return _result(asyncio.run_coroutine_threadsafe(coro, self._started()), timeout)
+        except CancelledError:
+            if not self._is_ending:
+                raise
+            raise SystemExit from None  # in a daemon thread, which the process does not wait for
 
     async def await_(self, coro: Coroutine[Any, Any, T]) -> T:
         """Run `coro` on the bridge's loop and wait for it on the caller's, whichever that is."""
@@ -111,11 +118,11 @@ class Bridge:
 
         Runs by itself at the end of the process. A later call starts a new thread.
         """
+        atexit.unregister(self._end)
         loop, thread = self._loop, self._thread
         if loop is None or thread is None or thread is threading.current_thread():
             return
         self._loop = self._thread = None
-        atexit.unregister(self.stop)
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             asyncio.run_coroutine_threadsafe(_wind_up(loop, timeout * 0.75), loop)
         thread.join(timeout)
@@ -132,9 +139,13 @@ class Bridge:
                     target=_serve, args=(self._loop,), name="bwsresearch-io", daemon=True
                 )
                 self._thread.start()
-                atexit.unregister(self.stop)
-                atexit.register(self.stop)
+                atexit.unregister(self._end)
+                atexit.register(self._end)
             return self._loop
+
+    def _end(self) -> None:
+        self._is_ending = True
+        self.stop()
 
     def _nested(self, coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
         __tracebackhide__ = True
@@ -146,7 +157,8 @@ class Bridge:
             )
         self._depth += 1
         try:
-            return self._started().run_until_complete(_within(coro, timeout))
+            inner = _within(coro, timeout, asyncio.current_task())
+            return self._started().run_until_complete(inner)
         except BwsError as error:
             _reraise(error)
         finally:
@@ -208,13 +220,26 @@ async def _wind_up(loop: _Loop, seconds: float) -> None:
     loop.stop()
 
 
-async def _within(coro: Coroutine[Any, Any, T], seconds: float | None) -> T:
-    """Await `coro` for at most `seconds`, as a blocking wait does."""
-    task = asyncio.ensure_future(coro)
+async def _within(
+    coro: Coroutine[Any, Any, T], seconds: float | None, outer: asyncio.Task[Any] | None
+) -> T:
+    """Await `coro` for at most `seconds`, as a blocking wait does, and end it with `outer`.
+
+    The outer task stands still in the middle of a step, where no cancellation can reach it: this
+    one looks for it, and the inner call's end takes the outer one along.
+    """
+    task, loop = asyncio.ensure_future(coro), asyncio.get_running_loop()
+    before = outer.cancelling() if outer else 0
+    end = math.inf if seconds is None else loop.time() + seconds
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            raise _too_late(seconds)
+        while not task.done():
+            if outer is not None and outer.cancelling() > before:
+                task.cancel()
+                outer = None
+            left = end - loop.time()
+            if left <= 0:
+                raise _too_late(seconds)
+            await asyncio.wait({task}, timeout=min(left, _TICK_S))
         return task.result()
     finally:
         task.cancel()

@@ -23,7 +23,7 @@ def _blocking(kind: Callable[P, Request[R]]) -> Callable[Concatenate["Client", P
         __tracebackhide__ = True
         return self.call(kind(*args, **kwargs))
 
-    described(method, kind)
+    described(method, kind, "Client")
     return method
 
 

@@ -7,6 +7,8 @@ import ipaddress
 import json
 import socket
 import ssl
+import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -273,3 +275,51 @@ def _certificate(subject, key, issuer, issuer_key, *, ca):
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
+
+
+@dataclass
+class Script:
+    """A Python process that a test started."""
+
+    process: object
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    async def line(self):
+        """Return the next line that it prints."""
+        return (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().rstrip("\n")
+
+    async def end(self):
+        """End its stdin; return its exit code, the rest of its output, and its stderr."""
+        self.process.stdin.close()
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        return self.process.returncode, out.decode().splitlines(), err.decode()
+
+
+@pytest.fixture
+async def script():
+    """Start Python on some code, with warnings shown; it ends with the test."""
+    started = []
+
+    async def start(code, *args):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-X",
+            "dev",
+            "-c",
+            textwrap.dedent(code),
+            *args,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        return Script(process)
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

@@ -5,6 +5,7 @@ import typing
 import pytest
 
 from bwsresearch.client.aio import AsyncClient
+from bwsresearch.client.described import method_name
 from bwsresearch.client.transport import WebSocketEndpoint
 from bwsresearch.errors import BadSymbol, BinanceError, Disconnected, Timeout
 from bwsresearch.protocol import methods, results
@@ -26,7 +27,7 @@ CALLS = {
     "ticker_price": ("BTCUSDT",),
     "ticker_book": ("BTCUSDT",),
 }
-KINDS = dict(zip(CALLS, methods.CATALOGUE.values(), strict=True))
+KINDS = {method_name(kind): kind for kind in methods.CATALOGUE.values()}
 
 
 class Order(Request[results.Ping], frozen=True):
