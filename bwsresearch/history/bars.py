@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Final
 
 import pandas as pd
 
@@ -30,9 +29,6 @@ from bwsresearch.tables import KLINES
 from bwsresearch.times import TimeLike, as_interval, next_open, open_time
 
 __all__ = ["klines"]
-
-_OPENED_MS: Final = 1_498_867_200_000
-"""2017-07-01: the exchange opened after it, there is nothing to ask for before."""
 
 
 async def klines(
@@ -121,12 +117,11 @@ class _Pull:
 
     def _wanted(self, span: Span, now_ms: int | None, *, closed: bool) -> Range:
         want = resolved(span, now_ms or 0)
-        start_ms = want.start_ms
-        if span.is_open:
-            newest = next_open(self.interval, now_ms or 0, -1 if closed else 0)
-            last = min(open_time(self.interval, want.end_ms - 1), newest)
-            start_ms = next_open(self.interval, last, 1 - PAGE)
-        return Range(min(max(start_ms, _OPENED_MS), want.end_ms), want.end_ms)
+        if not span.is_open:
+            return want
+        newest = next_open(self.interval, now_ms or 0, -1 if closed else 0)
+        last = min(open_time(self.interval, want.end_ms - 1), newest)
+        return Range.of(next_open(self.interval, last, 1 - PAGE), want.end_ms)
 
     async def _fill(self, bars: list[Bars], now_ms: int | None) -> None:
         """Fetch what the cache does not have; ask for the time only if something is missing."""

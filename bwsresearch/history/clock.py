@@ -22,9 +22,9 @@ class _Reading:
     monotonic_s: float
     wall_s: float
 
-    def now_ms(self) -> int | None:
+    def at(self, monotonic_s: float, wall_s: float) -> int | None:
         """Return the server's time, None when this reading is too old or the machine has slept."""
-        passed, wall = time.monotonic() - self.monotonic_s, time.time() - self.wall_s
+        passed, wall = monotonic_s - self.monotonic_s, wall_s - self.wall_s
         if passed > _GOOD_FOR_S or abs(passed - wall) > _DISAGREE_S:
             return None
         return self.server_ms + int(passed * 1000 * _SLOWEST)
@@ -39,7 +39,7 @@ async def server_now(client: AsyncClient, timeout: float | None) -> int:
     The reply's travel is not added: a bar counts as closed a moment late rather than too early.
     """
     reading = _readings.get(client)
-    now = reading.now_ms() if reading else None
+    now = reading.at(time.monotonic(), time.time()) if reading else None
     if now is not None:
         return now
     server_ms = (await client.call(Time(), timeout=timeout)).server_time

@@ -23,6 +23,8 @@ CacheMode: TypeAlias = bool | Literal["refresh"]
 """True reads and fills the cache, False leaves it alone, "refresh" fetches again and overwrites."""
 
 _SYMBOL: Final = re.compile(r"[\w\-.]{1,50}")
+_OPENED_MS: Final = 1_498_867_200_000
+"""2017-07-01: the exchange opened after it, there is nothing to ask for before."""
 _SOME_NOW_MS: Final = 1_735_689_600_000
 """Words such as "-2h" can be read at any time: what is wrong with them is wrong at all times."""
 
@@ -68,6 +70,11 @@ class Range:
     start_ms: int
     end_ms: int
 
+    @classmethod
+    def of(cls, start_ms: int, end_ms: int) -> "Range":
+        """Return the part of [start_ms, end_ms) in which the exchange was open."""
+        return cls(min(max(start_ms, _OPENED_MS), end_ms), end_ms)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing can lie in it."""
@@ -99,7 +106,7 @@ def resolved(span: Span, now_ms: int) -> Range:
     if start_ms > end_ms:
         end = f"the server's time {iso(end_ms)}" if span.end is None else f"end {iso(end_ms)}"
         raise ValueError(f"start {iso(start_ms)} is after {end}; a range is [start, end), in UTC")
-    return Range(start_ms, end_ms)
+    return Range.of(start_ms, end_ms)
 
 
 def as_symbols(symbols: object) -> list[str]:

@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal
 
+import numpy as np
+
 from bwsresearch import tables
 from bwsresearch.cache import Cache, Spans, default_root
-from bwsresearch.cache.spans import union
+from bwsresearch.cache.spans import clip, union
 from bwsresearch.errors import CacheError
 from bwsresearch.history.ranges import CacheMode
 from bwsresearch.tables import Columns, Schema
+from bwsresearch.times import DAY_MS, Ms
 
 __all__ = ["Series"]
 
 _SAVE_EVERY: Final = 128
 """Pages between two writes: a month's file is rewritten once, not once a page."""
+_EMPTY_DAYS: Final = 62
+"""To ask again about a longer emptiness is cheaper than a file for each of its days."""
 
 
 @dataclass
@@ -49,15 +54,13 @@ class Series:
 
     async def recall(self, start_ms: int, end_ms: int) -> Spans:
         """Take the rows that the cache has, and return the time that they complete."""
-        return await asyncio.to_thread(self._recall, start_ms, end_ms)
-
-    def _recall(self, start_ms: int, end_ms: int) -> Spans:
         if self._cache is None or self.mode is not True:
             return ()
+        return await asyncio.to_thread(self._recall, self._cache, start_ms, end_ms)
+
+    def _recall(self, cache: Cache, start_ms: int, end_ms: int) -> Spans:
         try:
-            columns, covered = self._cache.read(
-                self.schema, self.symbol, self.interval, start_ms, end_ms
-            )
+            columns, covered = cache.read(self.schema, self.symbol, self.interval, start_ms, end_ms)
         except CacheError as error:
             self._go_without(error)
             return ()
@@ -82,7 +85,8 @@ class Series:
 
     async def flush(self) -> None:
         """Do as `save` does, without holding up the loop."""
-        await asyncio.to_thread(self.save)
+        if self._unsaved:
+            await asyncio.to_thread(self.save)
 
     def save(self) -> None:
         """Write what is not in the cache yet; rows in memory are worth more than a full disk."""
@@ -95,6 +99,8 @@ class Series:
     def _write(self, cache: Cache, pages: list[tuple[Columns, Spans]]) -> None:
         columns = _joined(self.schema, [part for part, _ in pages])
         covered = union(*(spans for _, spans in pages))
+        if self.interval in (None, "1s"):
+            covered = _worth_files(covered, tables.millis(columns, self.schema.time))
         try:
             cache.write(self.schema, self.symbol, self.interval, columns, covered, source="network")
         except CacheError as error:
@@ -107,6 +113,15 @@ class Series:
     def rows(self) -> Columns:
         """Return all rows, sorted by key, each once: of equal keys the last that came."""
         return _joined(self.schema, self._parts)
+
+
+def _worth_files(covered: Spans, times: Ms) -> Spans:
+    """Return what is worth keeping of the covered time of a series that has a file for each day."""
+    full = np.unique(times // DAY_MS).tolist()
+    touched = sum((end - 1) // DAY_MS - start // DAY_MS + 1 for start, end in covered)
+    if touched - len(full) <= _EMPTY_DAYS:
+        return covered
+    return union(*(clip(covered, day * DAY_MS, (day + 1) * DAY_MS) for day in full))
 
 
 def _joined(schema: Schema, parts: list[Columns]) -> Columns:

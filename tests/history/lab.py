@@ -47,11 +47,15 @@ class Watched(Gateway):
         super().__init__(market, config or Config())
         self.calls: list[Call] = []
         self.interfere: Callable[[Call], Answer | None] | None = None
+        self.after: Callable[[Answer], None] | None = None
 
     def handle(self, call, options, address, now_ms):
         self.calls.append(call)
         answer = self.interfere(call) if self.interfere else None
-        return answer or super().handle(call, options, address, now_ms)
+        answer = answer or super().handle(call, options, address, now_ms)
+        if self.after:
+            self.after(answer)
+        return answer
 
 
 @dataclass
@@ -64,9 +68,9 @@ class Exchange:
     def __post_init__(self):
         self.client = self.new_client()
 
-    def new_client(self, **options):
+    def new_client(self, endpoint=None):
         """Another client, which knows nothing of the time yet."""
-        client = Client(LocalEndpoint(self.gateway, self.clock), **options)
+        client = Client(endpoint or LocalEndpoint(self.gateway, self.clock))
         _clients.append(client)
         return client
 
@@ -131,9 +135,29 @@ def bars(count, start_ms, step_ms=MINUTE, seed=1):
     }
 
 
+def ticks(count, start_ms, bursts=(), seed=1, first_id=0):
+    """Columns of recorded trades: some share a millisecond, and `bursts` (first, after) all do."""
+    draw = np.random.default_rng(seed)
+    steps = draw.choice([0, 0, 0, 1, 5, 40], count)
+    for first, after in bursts:
+        steps[first] = 3
+        steps[first + 1 : after] = 0
+        steps[after] = 7
+    price = np.round(100 + np.cumsum(draw.choice([-0.01, 0.0, 0.0, 0.01], count)), 2)
+    qty = np.round(draw.gamma(1.0, 0.5, count) + 0.00001, 5)
+    return {
+        "time": (start_ms + np.cumsum(steps)).astype(np.int64) * 1000,
+        "id": first_id + np.arange(count, dtype=np.int64),
+        "price": price,
+        "qty": qty,
+        "quote_qty": np.round(price * qty, 7),
+        "is_buyer_maker": draw.random(count) < 0.5,
+    }
+
+
 def without(columns, *positions):
     """Columns without some of their rows."""
-    keep = np.ones(len(columns["open_time"]), bool)
+    keep = np.ones(len(next(iter(columns.values()))), bool)
     keep[list(positions)] = False
     return {name: values[keep] for name, values in columns.items()}
 

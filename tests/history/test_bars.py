@@ -62,7 +62,7 @@ def assert_same(frame, expected):
 def test_every_interval_comes_as_single_requests_give_it(exchange, interval):
     end = NOW - 5 * HOUR + 123
     step = next_open(interval, 0) - open_time(interval, 0)
-    start = max(end - 2700 * step, START - 2000 * DAY) + 77
+    start = max(end - 2700 * step, START - 2300 * DAY) + 77
     frame = bws.klines("BTCUSDT", interval, start=start, end=end, client=exchange.client)
     rows = one_by_one(exchange.client, "BTCUSDT", interval, start, end)
     rows = [row for row in rows if row[6] < NOW]
