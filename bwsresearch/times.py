@@ -18,6 +18,7 @@ from bwsresearch.enums import INTERVALS, Interval
 
 __all__ = [
     "DAY_MS",
+    "HOUR_MS",
     "STEP_MS",
     "Ms",
     "TimeLike",

@@ -50,15 +50,25 @@ def clear(
 ) -> int:
     """Remove what matches all that is given, everything without, and return the bytes freed.
 
+    Args:
+        symbol: upper or lower case.
+        interval: of klines, such as "1h".
+        kind: "klines", "aggs" or "trades".
+        server: whose rows: "production", "testnet", "demo", "local-<hash>", host and port.
+
     Raises:
-        CacheError: when a folder cannot be removed.
+        ValueError: for what cannot be an interval or a kind, or a symbol or server that is not cached.
+        CacheError: when a file cannot be removed.
     """
-    name = symbol.upper() if symbol else None
+    name = None if symbol is None else symbol.upper()
     return upkeep.clear(default_root(), symbol=name, interval=interval, kind=kind, server=server)
 
 
 def verify() -> pd.DataFrame:
-    """Read every file and return one row per problem: path, problem; no rows when all is sound."""
+    """Read every file and return one row per problem: path, problem; no rows when all is sound.
+
+    Looks at checksums, the place of every row, what it can be, and what does not belong there.
+    """
     return upkeep.verify(default_root())
 
 
@@ -72,14 +82,19 @@ def import_(
 
     Takes the exchange's public archives (CSV, .gz or .zip, with .CHECKSUM when beside them) and native
     rows (.jsonl, .json, .gz). Symbol and interval come from the path (`BTCUSDT-1h-2024-12.csv`,
-    `BTCUSDT/15m.jsonl.gz`) or from the arguments. A file is imported whole or not at all.
+    `BTCUSDT/15m.jsonl.gz`) or from the arguments. A file is imported whole or not at all, without a
+    bar that still runs. Holes of up to two days count as known to be empty, and are not asked for.
 
-    Columns: path, kind, symbol, interval, rows, start, end.
+    Columns: path, kind, symbol, interval, rows int64, start and end (the first and the last row's time,
+    UTC).
 
     Raises:
+        ValueError: when no file is given.
         ArchiveError: naming file, row, value and cure, when a file cannot be read or a row is wrong.
         CacheError: when the cache cannot be written.
     """
+    if not paths:
+        raise ValueError("no file is given, name at least one such as BTCUSDT-1h-2024-12.zip")
     now_ms = time.time_ns() // 1_000_000
     return import_archives(
         Cache(default_root(), server), paths, symbol=symbol, interval=interval, now_ms=now_ms

@@ -4,12 +4,12 @@
     <root>/v1/<server>/aggs/symbol=BTCUSDT/date=2024-01-31/part-0.parquet
 
 Klines of an hour and longer lie in years, those of a second in days. Nothing but Parquet files is in
-the tree, since some readers fail on others: locks, temporary and damaged files lie beside it.
+the tree, since some readers fail on others: locks (.locks), drafts (.tmp) and damaged files (.damaged)
+lie beside it.
 """
 
 import datetime as dt
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,13 @@ from urllib.parse import quote, unquote
 import platformdirs
 
 from bwsresearch.enums import Interval
-from bwsresearch.times import DAY_MS, STEP_MS, next_open, open_time
+from bwsresearch.times import DAY_MS, HOUR_MS, STEP_MS, as_interval, next_open, open_time
 
 __all__ = ["FILE", "Partition", "Place", "default_root", "tree"]
 
 FILE: Final = "part-0.parquet"
-_HOUR_MS: Final = 3_600_000
-_MINUTE_MS: Final = 60_000
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FORMATS: Final = {"date": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 
 
 def default_root() -> Path:
@@ -63,57 +63,68 @@ class Place:
         # "1M" and "1m" are the same name to some file systems; "1mo" is the archives' word too.
         return path / f"interval={self.interval.replace('M', 'mo')}" if self.interval else path
 
-    def partitions(self, start_ms: int, end_ms: int) -> Iterator[Partition]:
-        """Return the partitions that [start_ms, end_ms) touches, oldest first."""
-        unit = self._unit
-        at = _floor(unit, start_ms)
-        while at < end_ms:
-            after = _next(unit, at)
-            yield Partition(f"{unit}={_label(unit, at)}", at, after)
-            at = after
+    def at(self, time_ms: int) -> Partition:
+        """Return the partition that a time belongs to."""
+        unit = self.unit
+        start_ms = _floor(unit, time_ms)
+        return Partition(f"{unit}={_label(unit, start_ms)}", start_ms, _next(unit, start_ms))
+
+    def partition(self, folder: str) -> Partition:
+        """Return the partition of a folder's name; a ValueError when it is none of this series."""
+        unit, _, label = folder.partition("=")
+        stamp = dt.datetime.strptime(label, _FORMATS[self.unit]).replace(tzinfo=dt.UTC)
+        found = self.at((stamp - _EPOCH) // dt.timedelta(milliseconds=1))
+        if (unit, found.folder) != (self.unit, folder):
+            raise ValueError(f"{folder} is no {self.unit} of a {self.kind} series")
+        return found
 
     @property
-    def _unit(self) -> str:
+    def unit(self) -> str:
+        """What one file's stretch of time is: "date", "month" or "year"."""
         if self.interval is None or self.interval == "1s":
             return "date"
-        return "month" if STEP_MS.get(self.interval, DAY_MS) < _HOUR_MS else "year"
+        return "month" if STEP_MS.get(self.interval, DAY_MS) < HOUR_MS else "year"
 
     @staticmethod
     def of(folder: Path) -> "Place":
-        """Return the place of a series' folder, given below the tree; the opposite of `folder`."""
+        """Return the place of a series' folder, given below the tree; the opposite of `folder`.
+
+        Raises:
+            ValueError: when it is not the folder of a series.
+        """
         server, kind, symbol, *rest = folder.parts
         interval = rest[0].removeprefix("interval=").replace("mo", "M") if rest else None
-        return Place(
+        place = Place(
             unquote(server),
             kind,
             unquote(symbol.removeprefix("symbol=")),
-            interval,  # type: ignore[arg-type] # written by `folder`
+            None if interval is None else as_interval(interval),
         )
+        if place.folder != folder:
+            raise ValueError(f"{folder} is not the folder of a series")
+        return place
 
 
 def _safe(name: str) -> str:
-    return quote(name, safe="-._")
+    # A server's name comes from outside; "." and ".." would lead out of the tree.
+    return quote(name, safe="-._") if name.strip(".") else name.replace(".", "%2E")
 
 
 def _floor(unit: str, time_ms: int) -> int:
     if unit == "date":
         return time_ms // DAY_MS * DAY_MS
+    month = open_time("1M", time_ms)
     if unit == "month":
-        return open_time("1M", time_ms)
-    year = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=time_ms)).year
-    return _year_ms(year)
+        return month
+    stamp = _EPOCH + dt.timedelta(milliseconds=month)
+    return next_open("1M", month, 1 - stamp.month)
 
 
-def _next(unit: str, at: int) -> int:
+def _next(unit: str, start_ms: int) -> int:
     if unit == "date":
-        return at + DAY_MS
-    return next_open("1M", at, 1 if unit == "month" else 12)
+        return start_ms + DAY_MS
+    return next_open("1M", start_ms, 1 if unit == "month" else 12)
 
 
-def _year_ms(year: int) -> int:
-    return (dt.date(year, 1, 1) - dt.date(1970, 1, 1)).days * DAY_MS
-
-
-def _label(unit: str, at: int) -> str:
-    stamp = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=at)
-    return stamp.strftime({"date": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[unit])
+def _label(unit: str, start_ms: int) -> str:
+    return (_EPOCH + dt.timedelta(milliseconds=start_ms)).strftime(_FORMATS[unit])

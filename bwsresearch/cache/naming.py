@@ -16,7 +16,9 @@ __all__ = ["Named", "named"]
 
 _KINDS: Final[dict[str, Schema]] = {"trades": TRADES, "aggTrades": AGG_TRADES}
 _WORDS: Final = "|".join([*INTERVALS, "1mo", *_KINDS])
-_FILE: Final = re.compile(rf"(?P<symbol>[^\W_a-z][^\s\-a-z]*)-(?P<what>{_WORDS})(-(?P<when>.*))?")
+_NAME: Final = r"[^\W_a-z][^\s\-/a-z]*"
+"""A symbol: capitals and digits, of any script."""
+_FILE: Final = re.compile(rf"(?P<symbol>{_NAME})-(?P<what>{_WORDS})(-(?P<when>.*))?")
 _SUFFIXES: Final = (".csv", ".gz", ".zip", ".jsonl", ".json", ".CHECKSUM")
 _EPOCH: Final = dt.date(1970, 1, 1)
 
@@ -37,7 +39,7 @@ def named(path: Path, symbol: Text, interval: Text) -> Named:
     """Return what `path` holds: by the options where given, else by its name or its folder's.
 
     Raises:
-        ArchiveError: when something is missing, or name and option disagree.
+        ArchiveError: when something is missing, is no symbol, or name and option disagree.
     """
     stem = _stem(path)
     match = _FILE.fullmatch(stem)
@@ -45,9 +47,12 @@ def named(path: Path, symbol: Text, interval: Text) -> Named:
         own, what, when = match["symbol"], match["what"], match["when"] or ""
     elif re.fullmatch(_WORDS, stem):
         own, what, when = path.resolve().parent.name, stem, ""
+        own = own if re.fullmatch(_NAME, own) else ""  # "klines/15m.csv": a folder like others
     else:
         own, what, when = "", "", ""
     name = _one("symbol", own, symbol and symbol.upper(), path)
+    if not re.fullmatch(_NAME, name):
+        raise ArchiveError(f"symbol is {symbol!r}, must be letters and digits, such as BTCUSDT")
     if what in _KINDS:
         if interval is not None:
             raise ArchiveError(f"{path} holds {what}, which have no interval; leave interval out")
@@ -66,21 +71,25 @@ def _stem(path: Path) -> str:
 def _one(what: str, own: str, given: Text, path: Path) -> str:
     if given and own and given != own:
         raise ArchiveError(
-            f"{path} is named for {what} {own}, but {what} is {given}; leave the option out"
+            f"{path} is named for {what} {own}, but {what} is {given}; "
+            "leave the option out, or rename the file"
         )
     if not (given or own):
         raise ArchiveError(
-            f"{path} does not tell its {what}; pass {what}=, or name it like "
-            "BTCUSDT-1h-2024-12.csv or BTCUSDT/15m.jsonl.gz"
+            f"{path} does not tell its {what}; pass {what}=, or name it like BTCUSDT-1h-2024-12.csv, "
+            "BTCUSDT/15m.jsonl.gz or BTCUSDT-trades-2024-12-01.csv"
         )
     return given or own
 
 
 def _days(when: str) -> Spans:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", when):
-        start = (dt.date.fromisoformat(when) - _EPOCH).days * DAY_MS
-        return ((start, start + DAY_MS),)
-    if re.fullmatch(r"\d{4}-\d{2}", when):
-        start = (dt.date.fromisoformat(f"{when}-01") - _EPOCH).days * DAY_MS
-        return ((start, next_open("1M", start)),)
-    return ()
+    """Return the day or month that "2024-12-01" or "2024-12" stands for, nothing for other words."""
+    is_day = re.fullmatch(r"\d{4}-\d{2}-\d{2}", when)
+    if not is_day and not re.fullmatch(r"\d{4}-\d{2}", when):
+        return ()
+    try:
+        first = dt.date.fromisoformat(when if is_day else f"{when}-01")
+    except ValueError:
+        return ()
+    start_ms = (first - _EPOCH).days * DAY_MS
+    return ((start_ms, start_ms + DAY_MS if is_day else next_open("1M", start_ms)),)

@@ -31,7 +31,15 @@ class Damaged(Exception):
 
 
 class Footer(msgspec.Struct, frozen=True):
-    """What a file says of itself beside its rows; `coverage` in ms, what was asked for and is final."""
+    """What a file says of itself beside its rows.
+
+    Attributes:
+        coverage: what was asked for and is final, in ms, half-open. It begins in the file's own
+            stretch of time, and may run on behind it where there are no rows and no other file.
+        source: "network", "archive" or "mixed".
+        version: of this layout.
+        rows: how many there are.
+    """
 
     coverage: tuple[tuple[int, int], ...]
     source: str
@@ -39,7 +47,9 @@ class Footer(msgspec.Struct, frozen=True):
     rows: int = 0
 
 
-def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[pa.Table, Footer] | None:
+def read(
+    schema: Schema, path: Path, start_ms: int = -(2**50), end_ms: int = 2**50
+) -> tuple[pa.Table, Footer] | None:
     """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
 
     Raises:
@@ -51,6 +61,8 @@ def read(schema: Schema, path: Path, start_ms: int, end_ms: int) -> tuple[pa.Tab
         footer = _footer(file)
         tables.checked_arrow(schema, file.schema_arrow)
         table = file.read_row_groups(_groups(file, start_ms * 1000, end_ms * 1000))
+        if any(column.null_count for column in table.columns):
+            raise Damaged("it holds nulls")
         return _between(schema, table, start_ms * 1000, end_ms * 1000), footer
 
 
@@ -69,7 +81,9 @@ class _opened(contextlib.AbstractContextManager["pq.ParquetFile | None"]):  # no
 
     def __enter__(self) -> "pq.ParquetFile | None":
         try:
-            self._file = pq.ParquetFile(self._path, memory_map=False)
+            self._file = pq.ParquetFile(
+                self._path, memory_map=False, page_checksum_verification=True
+            )
         except FileNotFoundError:
             return None
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -135,11 +149,15 @@ def write(
     source: str,
     temporary: Path,
 ) -> None:
-    """Put the rows in the place of `path`, all or nothing, safe from a power cut when it returns."""
+    """Put the rows in the place of `path`, all or nothing, safe from a power cut when it returns.
+
+    Raises:
+        OSError: when the system refuses; the file is as it was.
+    """
     footer = msgspec.json.encode({"version": _VERSION, "source": source, "coverage": covered})
     table = tables.to_arrow(schema, columns).replace_schema_metadata({_KEY: footer})
     temporary.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     draft = temporary / f"{os.getpid()}.{uuid.uuid4().hex}.tmp"
     try:
         with draft.open("xb") as file:
@@ -160,8 +178,18 @@ def _options(schema: Schema) -> dict[str, Any]:
         "use_dictionary": False if schema is KLINES else ["price", "qty"],
         "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
         "row_group_size": _GROUP_ROWS[schema.name],
+        # A flipped bit would otherwise come back as another price.
+        "write_page_checksum": True,
         "sorting_columns": [pq.SortingColumn(list(schema.dtypes).index(schema.key))],
     }
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each known to the one above when it returns."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,33 +5,33 @@ stretch that was asked for and is empty is covered too. Writers of one file take
 """
 
 import contextlib
-import os
 import time
 import uuid
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from filelock import FileLock
-from filelock import Timeout as LockTimeout
 
 from bwsresearch import tables
 from bwsresearch.cache import parquet
 from bwsresearch.cache.layout import FILE, Partition, Place, tree
+from bwsresearch.cache.locks import LOCK_S, locked
 from bwsresearch.cache.parquet import Damaged
 from bwsresearch.cache.spans import Spans, clip, union
 from bwsresearch.errors import CacheError
 from bwsresearch.tables import Columns, Schema
-from bwsresearch.times import as_interval
+from bwsresearch.times import DAY_MS, Ms, as_interval
 
 __all__ = ["Cache", "DamagedFileWarning"]
 
-_LOCK_S: Final = 60.0
 _ORPHAN_S: Final = 3600.0
-_ALL: Final = (-(2**50), 2**50)
+_LAST_MS: Final = 2**47
 
 
 class DamagedFileWarning(UserWarning):
@@ -45,11 +45,20 @@ class Cache:
     Args:
         root: the folder of all servers' caches.
         server: whose rows: "production", "testnet", "demo", "local-<hash>" or host and port.
+        lock_s: how long to wait for another process that writes the same file, in seconds.
+
+    Raises:
+        ValueError: when the server has no name.
     """
 
     root: Path
     server: str
+    lock_s: float = field(default=LOCK_S, repr=False)
     _swept: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.server:
+            raise ValueError("server is '', must name whose rows they are, such as 'production'")
 
     def read(
         self, schema: Schema, symbol: str, interval: str | None, start_ms: int, end_ms: int
@@ -64,12 +73,12 @@ class Cache:
         place = self._place(schema, symbol, interval)
         parts = [tables.arrow_schema(schema).empty_table()]
         covered: list[Spans] = []
-        for partition in place.partitions(start_ms, end_ms):
-            path = self._path(place, partition)
-            found = self._read(schema, path, start_ms, end_ms)
-            if found is not None:
-                parts.append(found[0].replace_schema_metadata(None))
-                covered.append(clip(found[1].coverage, start_ms, end_ms))
+        with _told(f"the cache at {self.root} cannot be read"):
+            for partition in self._present(place, start_ms, end_ms):
+                found = self._sound(schema, self._path(place, partition), start_ms, end_ms)
+                if found is not None:
+                    parts.append(found[0].replace_schema_metadata(None))
+                    covered.append(clip(found[1].coverage, start_ms, end_ms))
         return tables.from_arrow(schema, pa.concat_tables(parts)), union(*covered)
 
     def write(
@@ -90,20 +99,50 @@ class Cache:
             CacheError: when the folder cannot be written; nothing that was there is lost.
         """
         place = self._place(schema, symbol, interval)
-        times = tables.millis(columns, schema.time)
-        edges = [*covered]
-        if len(times):
-            edges.append((int(times.min()), int(times.max()) + 1))
-        if not edges:
-            return
-        first, last = min(a for a, _ in edges), max(b for _, b in edges)
-        for partition in place.partitions(first, last):
-            mask = (times >= partition.start_ms) & (times < partition.end_ms)
-            spans = clip(covered, partition.start_ms, partition.end_ms)
-            if mask.any() or spans:
-                rows = columns if mask.all() else tables.sliced(columns, mask)
-                with _told(f"the cache at {self.root} cannot be written"):
-                    self._merge(schema, self._path(place, partition), rows, spans, source)
+        rows = tables.unique(schema, columns)
+        times, covered = tables.millis(rows, schema.time), union(covered)
+        is_ascending = bool((times[1:] >= times[:-1]).all())
+        with _told(f"the cache at {self.root} cannot be written"):
+            files = self._files(place, times, covered)
+            for at, partition in enumerate(files):
+                own = tables.sliced(rows, _inside(times, partition, is_ascending=is_ascending))
+                until_ms = files[at + 1].start_ms if at + 1 < len(files) else _LAST_MS
+                spans = clip(covered, partition.start_ms, until_ms)
+                if tables.length(own) or spans:
+                    self._merge(schema, self._path(place, partition), own, spans, source)
+
+    def _files(self, place: Place, times: Ms, covered: Spans) -> list[Partition]:
+        """Return the files that rows and coverage go to, in order of time.
+
+        A stretch without rows may be years long: its coverage goes to the file where it begins, and
+        to those that lie in it, not to an empty file for every day.
+        """
+        days = times // DAY_MS
+        days = days[np.flatnonzero(np.diff(days, prepend=days[:1] - 1))]
+        found = {place.at(int(day) * DAY_MS) for day in days}
+        for start_ms, end_ms in covered:
+            found.add(place.at(start_ms))
+            found.update(p for p in self._present(place, start_ms, end_ms) if p.end_ms > start_ms)
+        return sorted(found, key=lambda partition: partition.start_ms)
+
+    def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
+        """Return the files that may hold something of [start_ms, end_ms), in order of time.
+
+        That is also the last one before: its coverage may run on.
+        """
+        try:
+            names = [path.name for path in (tree(self.root) / place.folder).iterdir()]
+        except FileNotFoundError:
+            return []
+        # Names of this form sort as their times do.
+        names = sorted(name for name in names if name.startswith(f"{place.unit}="))
+        first = bisect_right(names, place.at(max(start_ms, 0)).folder) - 1
+        last = bisect_right(names, place.at(min(end_ms, _LAST_MS) - 1).folder)
+        found = []
+        for name in names[max(first, 0) : last]:
+            with contextlib.suppress(ValueError):  # nothing of ours
+                found.append(place.partition(name))
+        return found
 
     def _place(self, schema: Schema, symbol: str, interval: str | None) -> Place:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
@@ -111,44 +150,41 @@ class Cache:
     def _path(self, place: Place, partition: Partition) -> Path:
         return tree(self.root) / place.folder / partition.folder / FILE
 
-    def _read(
+    def _sound(
         self, schema: Schema, path: Path, start_ms: int, end_ms: int
     ) -> tuple[pa.Table, parquet.Footer] | None:
-        with _told(f"the cache at {self.root} cannot be read"):
+        """Return what a file holds; None when there is none, or a damaged one was put aside."""
+        try:
+            return parquet.read(schema, path, start_ms, end_ms)
+        except Damaged:
+            pass
+        with locked(self.root, path, self.lock_s):
             try:
-                return parquet.read(schema, path, start_ms, end_ms)
+                return parquet.read(schema, path, start_ms, end_ms)  # perhaps mended by now
             except Damaged as damage:
-                self._set_aside(schema, path, damage)
-                return None
+                warning = self._put_aside(path, damage)
+        warnings.warn(warning, stacklevel=3)
+        return None
 
-    def _set_aside(self, schema: Schema, path: Path, damage: Damaged) -> None:
-        """Move a damaged file out of the tree, unless somebody has mended it by now."""
-        with self._locked(path):
-            try:
-                parquet.read(schema, path, *_ALL)
-            except Damaged:
-                self._move_aside(path, damage)
-
-    def _move_aside(self, path: Path, damage: Damaged) -> None:
-        folder = self.root / ".damaged"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = str(path.relative_to(tree(self.root))).replace(os.sep, "__")
-        kept = folder / f"{name}.{uuid.uuid4().hex[:8]}"
+    def _put_aside(self, path: Path, damage: Damaged) -> DamagedFileWarning:
+        """Move a file out of the tree; its lock is held."""
+        below = path.relative_to(tree(self.root))
+        kept = self.root / ".damaged" / below.with_name(f"{uuid.uuid4().hex[:8]}-{below.name}")
+        kept.parent.mkdir(parents=True, exist_ok=True)
         path.replace(kept)
-        warnings.warn(
-            f"{path} was damaged ({damage}); it lies in {kept} now and its rows are fetched again",
-            DamagedFileWarning,
-            stacklevel=2,
+        return DamagedFileWarning(
+            f"{path} was damaged ({damage}); it lies in {kept} now and its rows are fetched again"
         )
 
     def _merge(
         self, schema: Schema, path: Path, columns: Columns, covered: Spans, source: str
     ) -> None:
-        with self._locked(path):
+        warning = None
+        with locked(self.root, path, self.lock_s):
             try:
-                old = parquet.read(schema, path, *_ALL)
+                old = parquet.read(schema, path)
             except Damaged as damage:
-                self._move_aside(path, damage)
+                warning = self._put_aside(path, damage)
                 old = None
             if old is not None:
                 columns = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
@@ -157,24 +193,8 @@ class Cache:
             self._sweep()
             rows = tables.unique(schema, columns)
             parquet.write(schema, path, rows, covered, source=source, temporary=self.root / ".tmp")
-
-    @contextlib.contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = str(path.parent.relative_to(tree(self.root))).replace(os.sep, "__")
-        lock = FileLock(folder / f"{name}.lock", timeout=_LOCK_S)
-        try:
-            lock.acquire()
-        except LockTimeout:
-            raise CacheError(
-                f"another process has held {lock.lock_file} for {_LOCK_S:.0f} s; "
-                "end it, or set BWS_CACHE_DIR to another folder"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        if warning is not None:
+            warnings.warn(warning, stacklevel=3)
 
     def _sweep(self) -> None:
         """Remove the drafts of processes that were killed, once per cache object."""
@@ -185,6 +205,16 @@ class Cache:
             with contextlib.suppress(OSError):
                 if time.time() - draft.stat().st_mtime > _ORPHAN_S:
                     draft.unlink()
+
+
+def _inside(
+    times: Ms, partition: Partition, *, is_ascending: bool
+) -> slice | npt.NDArray[np.bool_]:
+    """Return which of `times` lie in a partition."""
+    if is_ascending:
+        first, last = np.searchsorted(times, [partition.start_ms, partition.end_ms])
+        return slice(int(first), int(last))
+    return (times >= partition.start_ms) & (times < partition.end_ms)
 
 
 @contextlib.contextmanager

@@ -1,59 +1,67 @@
 """Looking after the cache: what it holds, whether it is sound, and removing parts of it."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from bwsresearch import tables
 from bwsresearch.cache import parquet
+from bwsresearch.cache.checks import wrong_rows
 from bwsresearch.cache.layout import FILE, Place, tree
+from bwsresearch.cache.locks import locked
 from bwsresearch.cache.parquet import Damaged
+from bwsresearch.cache.spans import union
 from bwsresearch.errors import CacheError
-from bwsresearch.tables import KLINES, SCHEMAS, Columns, Schema
+from bwsresearch.tables import SCHEMAS
+from bwsresearch.times import as_interval
 
 __all__ = ["clear", "info", "series", "verify"]
 
+_COLUMNS: Final = {
+    "server": "str",
+    "kind": "str",
+    "symbol": "str",
+    "interval": "str",
+    "rows": "int64",
+    "start": "datetime64[us, UTC]",
+    "end": "datetime64[us, UTC]",
+    "mb": "float64",
+    "path": "str",
+}
+
 
 def series(root: Path) -> Iterator[tuple[Place, list[Path]]]:
-    """Return every series of the cache with its files, oldest first."""
+    """Return every series of the cache with its files, oldest first; what else is there is left out."""
     top = tree(root)
     files = sorted(top.glob(f"*/*/symbol=*/**/{FILE}"))
     for folder, group in groupby(files, key=lambda path: path.parent.parent):
-        yield Place.of(folder.relative_to(top)), list(group)
+        with contextlib.suppress(ValueError):
+            yield Place.of(folder.relative_to(top)), list(group)
 
 
 def info(root: Path) -> pd.DataFrame:
     """Return one row per series; a damaged file counts with its size alone."""
     rows = [_line(place, files) for place, files in series(root)]
-    columns = ["server", "kind", "symbol", "interval", "rows", "start", "end", "mb", "path"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.astype(
-        {
-            "rows": "int64",
-            "mb": "float64",
-            "start": "datetime64[us, UTC]",
-            "end": "datetime64[us, UTC]",
-        }
-    )
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
 def _line(place: Place, files: list[Path]) -> list[object]:
     footers = [footer for path in files if (footer := _footer(path)) is not None]
-    spans = [span for footer in footers for span in footer.coverage]
+    covered = union(*(footer.coverage for footer in footers))
     return [
         place.server,
         place.kind,
         place.symbol,
         place.interval or "",
         sum(footer.rows for footer in footers),
-        _stamp(min((a for a, _ in spans), default=None)),
-        _stamp(max((b for _, b in spans), default=None)),
-        sum(path.stat().st_size for path in files) / 1e6,
+        _stamp(covered[0][0] if covered else None),
+        _stamp(covered[-1][1] if covered else None),
+        sum(map(_size, files)) / 1e6,
         str(files[0].parent.parent),
     ]
 
@@ -69,6 +77,13 @@ def _footer(path: Path) -> parquet.Footer | None:
         return None
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # somebody has cleared it meanwhile
+        return 0
+
+
 def clear(
     root: Path,
     *,
@@ -80,10 +95,15 @@ def clear(
     """Remove the series that match all that is given, everything without; return bytes freed.
 
     Raises:
-        CacheError: when a folder cannot be removed.
+        ValueError: for what cannot be an interval or a kind, or a symbol or server that is not cached.
+        CacheError: when a file cannot be removed.
     """
+    held = list(series(root))
+    _check_interval_and_kind(interval, kind)
+    _check_held("symbol", symbol, {place.symbol for place, _ in held})
+    _check_held("server", server, {place.server for place, _ in held})
     freed = 0
-    for place, files in list(series(root)):
+    for place, files in held:
         wanted = (
             (symbol, place.symbol),
             (interval, place.interval),
@@ -91,70 +111,77 @@ def clear(
             (server, place.server),
         )
         if all(value is None or value == has for value, has in wanted):
-            freed += sum(path.stat().st_size for path in files)
-            folder = files[0].parent.parent
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise CacheError(f"{folder} cannot be removed ({error.strerror})") from error
+            freed += _remove(root, place, files)
     return freed
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    path: Path
-    problem: str
+def _check_interval_and_kind(interval: str | None, kind: str | None) -> None:
+    if interval is not None:
+        as_interval(interval)
+    if kind is not None and kind not in SCHEMAS:
+        raise ValueError(f"kind is {kind!r}, must be one of {', '.join(SCHEMAS)}")
+    if interval is not None and kind not in (None, "klines"):
+        raise ValueError(f"interval is {interval!r}, but {kind} have none; leave it out")
+
+
+def _check_held(what: str, given: str | None, held: set[str]) -> None:
+    """Refuse a name that the cache does not hold; an empty cache has nothing left to clear."""
+    if given is not None and held and given not in held:
+        raise ValueError(
+            f"{what} is {given!r}, of which nothing is cached; there is {', '.join(sorted(held))}"
+        )
+
+
+def _remove(root: Path, place: Place, files: list[Path]) -> int:
+    folder, aside = tree(root) / place.folder, root / ".damaged" / place.folder
+    freed = sum(map(_size, [*files, *aside.rglob("*")]))
+    try:
+        for path in files:
+            with locked(root, path):
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
+        shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise CacheError(
+            f"{folder} cannot be removed ({error.strerror}); mend its rights"
+        ) from error
+    for empty in (folder, *folder.parents[: len(place.folder.parts) - 1]):
+        with contextlib.suppress(OSError):  # others lie in it
+            empty.rmdir()
+    return freed
 
 
 def verify(root: Path) -> pd.DataFrame:
     """Return one row per problem (path, problem); no rows when every file is sound."""
+    known = {path: place for place, files in series(root) for path in files}
     found = [
-        _Finding(path, problem)
-        for place, files in series(root)
-        for path in files
-        for problem in _problems(place, path)
+        (str(path), problem)
+        for path in sorted(tree(root).rglob("*"))
+        if not path.is_dir()
+        for problem in _problems(path, known.get(path))
     ]
-    rows = [(str(one.path), one.problem) for one in found]
-    return pd.DataFrame(rows, columns=["path", "problem"], dtype=object)
+    return pd.DataFrame(found, columns=["path", "problem"], dtype="str")
 
 
-def _problems(place: Place, path: Path) -> Iterator[str]:
-    schema = SCHEMAS.get(place.kind)
-    if schema is None:
-        yield f"{place.kind} is no kind of rows of this cache"
+def _problems(path: Path, place: Place | None) -> Iterator[str]:
+    if place is None or place.kind not in SCHEMAS:
+        yield "no file of this cache; some readers of the folder fail on it, move it away"
         return
+    schema = SCHEMAS[place.kind]
     try:
-        found = parquet.read(schema, path, -(2**50), 2**50)
+        found = parquet.read(schema, path)
     except Damaged as damage:
         yield f"damaged: {damage}; its rows are fetched again when they are asked for"
         return
-    if found is not None:
-        columns = tables.from_arrow(schema, found[0])
-        yield from _row_problems(schema, columns, found[1], place, path)
-
-
-def _row_problems(
-    schema: Schema, columns: Columns, footer: parquet.Footer, place: Place, path: Path
-) -> Iterator[str]:
-    keys, times = columns[schema.key], columns[schema.time] // 1000
-    if (keys[1:] <= keys[:-1]).any():
-        yield f"{schema.key} does not ascend"
-    partitions = place.partitions(int(times.min()), int(times.max()) + 1) if len(times) else ()
-    if any(part.folder != path.parent.name for part in partitions):
-        yield "rows of another partition"
-    if any(a >= b for a, b in footer.coverage):
-        yield f"coverage {footer.coverage} is no range"
-    if schema is KLINES:
-        yield from _bar_problems(columns)
-
-
-def _bar_problems(columns: Columns) -> Iterator[str]:
-    low, high = columns["low"], columns["high"]
-    inner = (
-        np.minimum(columns["open"], columns["close"]),
-        np.maximum(columns["open"], columns["close"]),
-    )
-    wrong = (low > inner[0]) | (high < inner[1]) | (columns["close_time"] < columns["open_time"])
-    if wrong.any():
-        first = tables.sliced(columns, np.flatnonzero(wrong)[:1])
-        yield f"{int(wrong.sum())} impossible bars, the first at {int(first['open_time'][0])} us"
+    if found is None:
+        return  # somebody has cleared it meanwhile
+    columns, footer = tables.from_arrow(schema, found[0]), found[1]
+    times = tables.millis(columns, schema.time)
+    if len(times) and {place.at(int(t)).folder for t in (times.min(), times.max())} != {
+        path.parent.name
+    }:
+        yield f"rows of another {place.unit} than {path.parent.name}"
+    if footer.coverage != union(footer.coverage):
+        yield f"covers {footer.coverage}, which are no ranges in order"
+    for row, problem in wrong_rows(schema, place.interval, columns):
+        yield f"row {row + 1}: {problem}"

@@ -1,0 +1,84 @@
+"""What no row can be: the rules that archives are held against, and files of the cache too."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bwsresearch import tables
+from bwsresearch.enums import Interval
+from bwsresearch.tables import AGG_TRADES, KLINES, Columns, Schema
+from bwsresearch.times import STEP_MS, Ms, next_open, open_times
+
+__all__ = ["ends", "wrong_rows"]
+
+Rule: TypeAlias = tuple[npt.NDArray[np.bool_], Callable[[int], str]]
+"""Which rows break it, and what to say of one of them."""
+
+
+def wrong_rows(
+    schema: Schema, interval: Interval | None, columns: Columns
+) -> Iterator[tuple[int, str]]:
+    """Return, for every rule that is broken, the first row (from 0) that does, and what is wrong.
+
+    Keys ascend; numbers are finite and not negative; a bar opens on its interval's grid, closes
+    within itself, and its high and low hold its open and close; aggregates hold at least one trade.
+    """
+    for wrong, say in _rules(schema, interval, columns):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            yield row, say(row)
+
+
+def _rules(schema: Schema, interval: Interval | None, columns: Columns) -> Iterator[Rule]:
+    yield _ascending(schema.key, columns[schema.key])
+    for name in schema.dtypes:
+        if columns[name].dtype == np.float64 or name == "trades":
+            yield _positive(name, columns[name])
+    if schema is KLINES and interval is not None:
+        yield from _bars(interval, columns)
+    elif schema is AGG_TRADES:
+        yield _at_least_one(columns)
+
+
+def _ascending(name: str, key: tables.Column) -> Rule:
+    wrong = np.zeros(len(key), np.bool_)
+    wrong[1:] = key[1:] <= key[:-1]
+    return wrong, lambda i: f"{name} is {key[i]} after {key[i - 1]}, must ascend"
+
+
+def _positive(name: str, values: tables.Column) -> Rule:
+    # NaN is not ≥ 0 either.
+    return ~(
+        (values >= 0) & (values < np.inf)
+    ), lambda i: f"{name} is {values[i]}, must be finite and not negative"
+
+
+def _bars(interval: Interval, columns: Columns) -> Iterator[Rule]:
+    opens, closes = tables.millis(columns, "open_time"), tables.millis(columns, "close_time")
+    yield (
+        open_times(interval, opens) != opens,
+        lambda i: f"open_time {opens[i]} is no opening of a {interval} bar",
+    )
+    yield (
+        (closes < opens) | (closes >= ends(interval, opens)),
+        lambda i: f"close_time {closes[i]} is not in the {interval} bar that opens at {opens[i]}",
+    )
+    first, high, low, last = (columns[name] for name in ("open", "high", "low", "close"))
+    yield (
+        (low > np.minimum(first, last)) | (high < np.maximum(first, last)),
+        lambda i: f"open {first[i]}, high {high[i]}, low {low[i]}, close {last[i]} are no bar",
+    )
+
+
+def _at_least_one(columns: Columns) -> Rule:
+    first, last = columns["first_id"], columns["last_id"]
+    return first > last, lambda i: f"first_id {first[i]} is above last_id {last[i]}"
+
+
+def ends(interval: Interval, opens: Ms) -> Ms:
+    """Return when the bars that open at `opens` are over."""
+    if interval == "1M":
+        return np.array([next_open(interval, int(at)) for at in opens], np.int64)
+    return opens + STEP_MS[interval]

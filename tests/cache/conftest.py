@@ -1,0 +1,75 @@
+"""Rows to keep, made from a seed, and the cache of one server."""
+
+import numpy as np
+import pytest
+
+from bwsresearch.cache import Cache
+from bwsresearch.times import next_open, opens
+
+JANUARY = 1_704_067_200_000  # 2024-01-01
+
+
+@pytest.fixture
+def cache(cache_dir):
+    return Cache(cache_dir, "production")
+
+
+@pytest.fixture(scope="session")
+def bars():
+    """Klines of [start, end) with eight decimals, possible ones."""
+
+    def made(start=JANUARY, end=JANUARY + 3_600_000, interval="1m", seed=1):
+        rng = np.random.default_rng(seed)
+        at = opens(interval, start, end)
+        path = np.round(rng.uniform(20_000, 40_000, (4, len(at))), 8)
+        amounts = np.round(rng.exponential(9, (4, len(at))), 8)
+        ends = np.array([next_open(interval, int(t)) for t in at], np.int64)
+        return {
+            "open_time": at * 1000,
+            "open": path[0],
+            "high": path.max(axis=0),
+            "low": path.min(axis=0),
+            "close": path[1],
+            "volume": amounts[0],
+            "close_time": (ends - 1) * 1000,
+            "quote_volume": amounts[1],
+            "trades": rng.integers(0, 9000, len(at)),
+            "taker_buy_volume": amounts[2],
+            "taker_buy_quote_volume": amounts[3],
+        }
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def ticks():
+    """Trades or aggregate trades with ascending ids, `step_ms` apart."""
+
+    def made(schema, count=100, start=JANUARY, step_ms=1000, first=1):
+        ids = np.arange(first, first + count)
+        columns = {
+            "time": (start + np.arange(count) * step_ms) * 1000,
+            "id": ids,
+            "price": np.round(np.random.default_rng(2).uniform(1, 2, count), 8),
+            "qty": np.full(count, 0.1),
+            "first_id": ids * 2,
+            "last_id": ids * 2 + 1,
+            "quote_qty": np.full(count, 0.15),
+            "is_buyer_maker": ids % 3 == 0,
+        }
+        return {name: columns[name] for name in schema.dtypes}
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def same():
+    """Assert that columns are equal bit by bit."""
+
+    def compare(found, wanted):
+        assert list(found) == list(wanted)
+        for name, values in found.items():
+            assert values.dtype == wanted[name].dtype
+            assert values.tobytes() == wanted[name].tobytes(), name
+
+    return compare
