@@ -29,6 +29,9 @@ def coarser(columns: Rows, finer: Interval, interval: Interval, shift_ms: int) -
     last = np.append(first[1:], len(opens)) - 1
     starts = opens[first]
     ends = np.array([next_open(interval, int(t) + shift_ms) - shift_ms for t in starts], np.int64)
+    closes = columns["close_time"].astype(np.int64)[last]
+    # Where trading halts within its last part, a longer bar ends with it too.
+    halted = closes // 1000 < fine[last] + STEP_MS[finer] - 1
     whole = slice(int(starts[0] < fine[0]), len(starts) - int(ends[-1] > fine[-1] + STEP_MS[finer]))
     sums = {
         name: _sum(columns[name], first)
@@ -40,7 +43,7 @@ def coarser(columns: Rows, finer: Interval, interval: Interval, shift_ms: int) -
         "high": np.maximum.reduceat(columns["high"], first),
         "low": np.minimum.reduceat(columns["low"], first),
         "close": columns["close"][last],
-        "close_time": (ends - 1) * 1000,
+        "close_time": np.where(halted, closes, (ends - 1) * 1000),
         "trades": np.add.reduceat(columns["trades"].astype(np.int64), first),
         **sums,
     }
