@@ -40,6 +40,9 @@ def test_thinning_keeps_every_extreme_and_both_ends(count):
     np.testing.assert_array_equal(values[row], kept)
     # Between two points that are kept nothing lies outside their strip's range.
     per = -(-count // 1_500)
+    edges = np.arange(0, count, per)
+    assert np.isin(edges, row).all()
+    assert np.isin(edges[1:] - 1, row).all()
     lowest = np.minimum.reduceat(values, np.arange(0, count, per))
     np.testing.assert_array_equal(
         np.minimum.reduceat(kept, np.searchsorted(row, np.arange(0, count, per))), lowest

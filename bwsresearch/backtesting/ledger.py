@@ -119,7 +119,7 @@ class Ledger:
         held = base * close // UNIT
         wanted = (quote + held) * target // UNIT
         if wanted > held:
-            return min(wanted - held, quote), 0
+            return wanted - held, 0  # never more than the quote: the target is below one
         surplus = min((held - wanted) * UNIT // close, base)
         return 0, surplus - surplus % self._step
 

@@ -96,8 +96,10 @@ def test_nothing_is_given_away_for_less_than_a_unit():
     assert trade(dear, 0, "0.05") is None  # half a unit of quote
     assert [order.reason for order in dear.orders] == ["NOTIONAL"]
     gift = account(quote="0.00000001")
-    ledger = trade(gift, 1, "0.00000002")  # half a base for one unit
-    assert (ledger.qty, ledger.quote_qty) == (amount("0.5"), 1)
+    assert trade(gift, 1, "0.00000003") is None  # 0.33333333 base, for which nothing would be paid
+    assert [order.reason for order in gift.orders] == ["NOTIONAL"]
+    fair = trade(account(quote="0.00000001"), 1, "0.00000002")
+    assert (fair.qty, fair.quote_qty) == (amount("0.5"), 1)
 
 
 def test_slippage_goes_against_the_order_and_rounds_against_it_too():

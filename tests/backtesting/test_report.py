@@ -174,6 +174,12 @@ def test_months_of_several_years_stand_in_rows_of_years():
     assert all(rows[1])
 
 
+def test_the_colour_of_a_month_grows_with_its_return_up_to_a_fifth():
+    assert report._tinted(0.1) == '<td style="background:rgba(var(--up),0.20)">10.0%</td>'
+    assert report._tinted(-0.7) == '<td style="background:rgba(var(--down),0.40)">-70.0%</td>'
+    assert (report._tinted(None), report._tinted(0.0)) == ("<td></td>", "<td>0.0%</td>")
+
+
 def test_an_account_that_lost_all_has_a_report_without_a_warning():
     klines = market(np.full(60, 100.0), freq="1D")
     wanted = klines["close"] * 0 + [1, 0] * 30

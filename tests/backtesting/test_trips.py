@@ -62,6 +62,12 @@ def test_base_at_the_start_counts_as_bought_at_the_first_open():
     assert kept[["pnl", "is_open"]].iloc[0].tolist() == [60.0, True]
 
 
+def test_base_that_is_worth_less_than_a_unit_has_a_return_without_a_warning():
+    trades = trades_of([0.5, 0.5, 1], [float("nan")] * 3, FREE, BTC="0.00000001", USDT=1)
+    assert trades["is_open"].tolist() == [True]
+    assert trades["return"].tolist() == [0.0]
+
+
 def test_dust_that_cannot_be_sold_does_not_keep_a_trip_open():
     rules = Rules(fee="0.001", step="0.01")
     trades = trades_of([100, 100, 100, 100, 100], [1, 0, 1, 0, 0], rules)
