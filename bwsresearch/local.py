@@ -29,6 +29,7 @@ from bwsresearch.exchange.recorded import RecordedMarket, Recording
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.protocol.session import ServerSession
 from bwsresearch.tables import KLINES, SCHEMAS, TRADES, Columns
+from bwsresearch.times import DAY_MS, STEP_MS
 
 __all__ = [
     "SERVERS",
@@ -104,6 +105,8 @@ class _InProcess:
         call = self._session.receive(frame)
         if isinstance(call, bytes):
             self._frames.put_nowait(call)
+            if self._session.is_struck_out:
+                await self.close()
             return
         answer = self.gateway.handle(call, self._session.options, "local", self.clock())
         self._frames.put_nowait(answer.text)
@@ -224,6 +227,8 @@ def connect(
 
 
 def _client(server: str | Endpoint | None, timeout: float, ca_file: str | Path | None) -> Client:
+    if not isinstance(server, str | Endpoint | None):
+        raise TypeError(f"server is {server!r}, must be a name, a URL or an endpoint")
     chosen = server if server is not None else os.environ.get("BWS_SERVER") or "production"
     endpoint = endpoint_of(chosen) if isinstance(chosen, str) else chosen
     if ca_file is not None:
@@ -267,7 +272,11 @@ def implied(connection: AsyncClient, symbol: str, what: str) -> bool:
     have = kept[symbol].split(",")
     if "trades" in have:
         return what == "depth"
-    if what not in INTERVALS:
-        return True
-    order = list(INTERVALS)  # shortest first: what is longer than a recorded bar is its sum
-    return all(one not in order or order.index(one) > order.index(what) for one in have)
+    return what not in have and not any(_sums_up(one, what) for one in have)
+
+
+def _sums_up(finer: str, what: str) -> bool:
+    """Whether bars of `what` are whole sums of `finer` ones: days are, of weeks and months too."""
+    if what not in INTERVALS or finer not in STEP_MS or STEP_MS[finer] > DAY_MS:
+        return False
+    return STEP_MS.get(what, DAY_MS) % STEP_MS[finer] == 0

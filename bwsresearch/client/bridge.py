@@ -9,15 +9,16 @@ otherwise wait for itself. Nothing happens at import; the first call starts the 
 import asyncio
 import atexit
 import contextlib
+import functools
 import inspect
 import math
 import os
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 from bwsresearch.client.interrupt import Interrupt
 from bwsresearch.errors import BwsError, Timeout
@@ -30,6 +31,7 @@ else:
 
 __all__ = ["Bridge", "default_bridge", "run"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MAX_DEPTH: Final = 32
@@ -88,6 +90,20 @@ class Bridge:
         """
         __tracebackhide__ = True
         _check(coro)
+        return self._run(coro, timeout)
+
+    def call(
+        self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `function(*args, **kwargs)` as `run` does, without a timeout.
+
+        The coroutine is made on the bridge: an interrupt before that leaves none unawaited.
+        """
+        __tracebackhide__ = True
+        return self._run(_Lazy(functools.partial(function, *args, **kwargs)), None)
+
+    def _run(self, coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
+        __tracebackhide__ = True
         if self.is_here:
             return self._nested(coro, timeout)
         try:
@@ -169,6 +185,31 @@ class Bridge:
         # epoll that both processes share.
         self._inherited.append(self._loop)
         self._lock, self._loop, self._thread = threading.Lock(), None, None
+
+
+class _Lazy(Coroutine[Any, Any, T]):
+    """A coroutine that is made by its first step; Python warns of one that has no first step."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+        self._made: Coroutine[Any, Any, T] | None = None
+
+    def send(self, value: Any) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return self._made.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return self._made.throw(*error)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._make().__await__()
 
 
 def _check(coro: object) -> None:

@@ -68,17 +68,17 @@ class Client:
             Disconnected: the connection could not be made, or was lost.
         """
         __tracebackhide__ = True
-        return self.aio.bridge.run(self.aio.call(request, timeout=timeout))
+        return self.aio.bridge.call(self.aio.call, request, timeout=timeout)
 
     def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """Send a request and return the JSON text of its result; errors as for `call`."""
         __tracebackhide__ = True
-        return self.aio.bridge.run(self.aio.raw(request, timeout=timeout))
+        return self.aio.bridge.call(self.aio.raw, request, timeout=timeout)
 
     def close(self) -> None:
         """Close the connection; what is in flight fails, a later request opens a new one."""
         if self.aio.bridge.is_running:
-            self.aio.bridge.run(self.aio.close())
+            self.aio.bridge.call(self.aio.close)
 
     @property
     def is_open(self) -> bool:

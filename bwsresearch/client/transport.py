@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from socket import gaierror
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -54,6 +54,7 @@ class Transport(Protocol):
         """Say good-bye and close, within about a second; closing twice is fine."""
 
 
+@runtime_checkable
 class Endpoint(Protocol):
     """A server that can be connected to, as often as needed and on any loop."""
 

@@ -21,7 +21,7 @@ def blocking(function: Callable[P, Coroutine[Any, Any, R]], module: str) -> Call
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True
-        return default_bridge().run(function(*args, **kwargs))
+        return default_bridge().call(function, *args, **kwargs)
 
     call.__module__ = module
     return call

@@ -337,7 +337,8 @@ async def test_the_reason_of_a_close_is_told(scripted, connected):
     )
 
 
-async def test_tls_with_a_private_authority(hosted, authority):
+async def test_tls_with_a_private_authority(hosted, authority, monkeypatch):
+    monkeypatch.setattr(local, "_default", [])  # connect makes one that later tests would find
     exchange = hosted(tls=authority.context)
     assert exchange.url.startswith("wss://127.0.0.1:")
     client = local.connect(exchange.url, ca_file=authority.file)
