@@ -86,7 +86,8 @@ def _follow(ledger: Ledger, klines: pd.DataFrame, wanted: npt.NDArray[np.float64
 
 def _in_units(prices: "pd.Series[float]", bars: npt.NDArray[np.int64]) -> list[int]:
     scaled = np.rint(prices.to_numpy(np.float64)[bars] * UNIT)
-    return [int(price) for price in scaled.astype(np.int64)]
+    whole: list[int] = scaled.astype(np.int64).tolist()
+    return whole
 
 
 def _assets(symbol: object, balances: object) -> tuple[str, str]:

@@ -154,8 +154,11 @@ def changes(
     Targets are whole numbers of 1e-8: noise below that is no change. Before the first bar the target
     is `first`, NaN when any counts as a change.
     """
-    known = np.flatnonzero(wanted == wanted)  # noqa: PLR0124 - all but NaN
-    values = np.rint(wanted[known] * UNIT)
-    before = np.concatenate([[first * UNIT], values[:-1]])
-    places = np.flatnonzero(values != before)
-    return known[places], np.clip(values[places], 0, UNIT).astype(np.int64)
+    known = np.flatnonzero(~np.isnan(wanted))
+    values = wanted if len(known) == len(wanted) else wanted[known]
+    moves = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=moves[1:])
+    bars = known[moves]  # few: the rest is about them alone
+    rounded = np.rint(values[moves] * UNIT)
+    places = rounded != np.concatenate([[first * UNIT], rounded[:-1]])
+    return bars[places], np.clip(rounded[places], 0, UNIT).astype(np.int64)
