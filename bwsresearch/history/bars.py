@@ -102,8 +102,7 @@ class _Pull:
             if not closed and now_ms is not None:
                 running = (partial(one.fetch_running, self.lane, now_ms) for one in bars)
                 await self.lane.run(running)
-            for one in bars:
-                await one.series.flush()
+            await self.lane.run(one.series.flush for one in bars)
         finally:
             for one in bars:
                 one.series.save()
@@ -125,7 +124,8 @@ class _Pull:
 
     async def _fill(self, bars: list[Bars], now_ms: int | None) -> None:
         """Fetch what the cache does not have; ask for the time only if something is missing."""
-        lacking = [one for one in bars if await one.recall()]
+        await self.lane.run(one.recall for one in bars)
+        lacking = [one for one in bars if one.is_lacking]
         if not lacking:
             return
         now = await self._now() if now_ms is None else now_ms

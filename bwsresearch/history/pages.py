@@ -39,13 +39,18 @@ class Bars:
         self._missing: Spans = () if want.is_empty else ((want.start_ms, want.end_ms),)
         self._now_ms = 0
         self._begun_ms: int | None = None
+        self._left = 0
 
-    async def recall(self) -> bool:
-        """Take the cached rows; return whether anything is missing."""
+    async def recall(self) -> None:
+        """Take the cached rows."""
         if self._missing:
             covered = await self.series.recall(self.want.start_ms, self.want.end_ms)
             self._missing = minus(self._missing, covered)
             self._begun_ms = self.series.first_ms
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether anything is still to be asked for."""
         return bool(self._missing)
 
     def close_at(self, now_ms: int) -> None:
@@ -89,6 +94,7 @@ class Bars:
 
     def jobs(self, lane: Lane) -> Iterator[Job]:
         """Return one job per page."""
+        self._left = self.pages
         for start_ms, end_ms in self._pages():
             yield partial(self._fetch, lane, start_ms, end_ms)
 
@@ -105,6 +111,9 @@ class Bars:
         until = self._final(columns, start_ms, end_ms)
         await self.series.add(columns, ((start_ms, until),) if until > start_ms else ())
         lane.progress.arrived(tables.length(columns))
+        self._left -= 1
+        if not self._left:
+            await self.series.flush()
 
     async def fetch_running(self, lane: Lane, now_ms: int) -> None:
         """Take the bar that is running at `now_ms`, if it lies in the range; it is not kept."""
@@ -156,11 +165,21 @@ def gaps(interval: Interval, opens: tables.Column, start_ms: int, end_ms: int) -
     if stop <= first:
         return []
     stamps = np.asarray(opens, np.int64)
+    if _is_unbroken(interval, stamps, first, stop):
+        return []
     inside = stamps[(stamps >= first) & (stamps < stop)]
     edges = np.concatenate(([first], _following(interval, inside)))
     begins = np.concatenate((inside, [stop]))
     holes = np.flatnonzero(begins > edges)
     return [[int(edges[i]), int(begins[i])] for i in holes]
+
+
+def _is_unbroken(interval: Interval, opens: Ms, first: int, stop: int) -> bool:
+    """Whether `opens` are just the bars of [first, stop), told fast; False is no proof."""
+    step = STEP_MS.get(interval)
+    if step is None or len(opens) * step != stop - first or opens[0] != first:
+        return False
+    return bool((opens[1:] - opens[:-1] == step).all())
 
 
 def _following(interval: Interval, opens: Ms) -> Ms:

@@ -390,3 +390,17 @@ def test_a_long_download_is_written_in_between():
     bws.klines("BTCUSDT", "1m", client=exchange.client, in_flight=1, **span)
     assert seen == [0, 128_000]
     assert kept() == 140_000
+
+
+def test_each_symbol_is_written_when_it_is_whole():
+    names = ["AUSDT", "BUSDT", "CUSDT"]
+    columns = bars(3000, START)
+    exchange = recorded(**{name: {"1m": columns} for name in names})
+    exchange.nth(8, refusal(503, -1000, "Failed."))
+    seen = []
+    exchange.gateway.after = lambda _: seen.append(kept())
+    span = {"start": START, "end": START + 3000 * MINUTE, "client": exchange.client}
+    with pytest.raises(ServerError):
+        bws.klines(names, "1m", in_flight=1, **span)
+    assert seen[3:8] == [0, 3000, 3000, 3000, 6000]
+    assert kept() == 7000
