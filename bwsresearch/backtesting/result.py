@@ -209,6 +209,8 @@ class Result:
             OSError: when the file cannot be written.
         """
         target = Path(path).expanduser()
+        if not target.parent.is_dir():  # known before a second of drawing
+            raise FileNotFoundError(f"{target.parent} is no folder, make it before saving there")
         target.write_text(report.html(self), encoding="utf-8")
         return target
 

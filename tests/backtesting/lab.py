@@ -12,7 +12,7 @@ from bwsresearch.backtesting import Rules
 
 UNIT = Decimal("0.00000001")
 EXACT = Context(prec=80)
-steady = settings(max_examples=80, deadline=None, derandomize=True)
+steady = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def market(closes, opens=None, volume=None, *, freq="1h", start="2024-01-01", symbol="BTCUSDT"):

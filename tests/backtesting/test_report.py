@@ -157,14 +157,6 @@ def test_a_report_says_what_did_not_go_smoothly():
     assert "Open at the end since 2024-01-01 00:00" in text
 
 
-def test_a_run_without_trades_has_a_report_too():
-    klines = walk(2, seed=1)
-    result = backtest(klines, klines["close"] * 0, balances={"USDT": 1})
-    page = Page(report.html(result))
-    assert "No order was filled." in page.words
-    assert "Round trips" not in page.text
-
-
 def test_months_of_several_years_stand_in_rows_of_years():
     klines = walk(800, seed=2, freq="1D", start="2022-11-20", volatility=0.02)
     table = report._months(backtest(klines, klines["close"] > 0, balances={"USDT": 100}))

@@ -170,11 +170,14 @@ def test_a_fill_stands_on_the_line_of_closes():
 def test_a_report_goes_where_it_is_told(idle, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert idle.save("~/report.html") == tmp_path / "report.html"
-    assert (tmp_path / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "No order was filled." in text
+    assert "Round trips" not in text
 
 
 def test_a_report_that_cannot_be_written_says_where(idle, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder, make it before saving"):
         idle.save(tmp_path / "nowhere" / "report.html")
 
 
