@@ -6,16 +6,22 @@ A user's own mistake that never reached the exchange is a ValueError or TypeErro
 
 __all__ = [
     "ArchiveError",
+    "BadKey",
     "BadParameter",
     "BadSymbol",
     "Banned",
     "BinanceError",
     "BwsError",
     "CacheError",
+    "ClockSkew",
     "Disconnected",
+    "InsufficientBalance",
+    "OrderRejected",
+    "OutcomeUnknown",
     "RateLimited",
     "ServerError",
     "Timeout",
+    "UnknownOrder",
 ]
 
 
@@ -83,8 +89,50 @@ class BadParameter(BinanceError):
     """A parameter is missing, malformed, out of range or not allowed here."""
 
 
+class BadKey(BinanceError):
+    """The API key, its signature or its permissions were not accepted; nothing was executed."""
+
+
+class ClockSkew(BinanceError):
+    """The request's time is too far from the exchange's; nothing was executed."""
+
+
+class OrderRejected(BinanceError):
+    """The exchange did not take the order or the amendment, as `msg` says; nothing was executed."""
+
+
+class InsufficientBalance(OrderRejected):
+    """The account has not enough free to pay for the order."""
+
+
+class UnknownOrder(BinanceError):
+    """No such order, or it is not open any more: it may have been filled in the meantime."""
+
+
 class ServerError(BinanceError):
-    """Status 5xx: the exchange failed; for an order the outcome is unknown."""
+    """Status 5xx: the exchange failed. What may have changed something is an OutcomeUnknown."""
+
+
+class OutcomeUnknown(BinanceError):
+    """An order, a cancellation or an amendment was sent, and what became of it is not known.
+
+    It is never sent again by itself: ask for the order first.
+
+    Attributes:
+        symbol: what was to be traded.
+        client_order_id: the id to ask with, None when the request named the order by `order_id` or
+            concerned all orders of the symbol.
+        order_id: the exchange's id that the request named, None when there was none.
+    """
+
+    symbol: str | None = None
+    client_order_id: str | None = None
+    order_id: int | None = None
+
+    def __str__(self) -> str:
+        who = self.client_order_id or self.order_id or self.symbol
+        code = f" (code {self.code}, status {self.status})" if self.code is not None else ""
+        return f"{self.method} {who}: {self.msg}{code}{f'; {self.hint}' if self.hint else ''}"
 
 
 class Disconnected(BinanceError, ConnectionError):

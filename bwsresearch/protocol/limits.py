@@ -1,15 +1,17 @@
 """Rate limits in calendar windows: count what is used, tell when the next window opens.
 
 A window of one minute starts at second zero, one of ten seconds at :00, :10 …, a day at midnight
-UTC; it never slides. Source: web-socket-api.md, "Rate limits".
+UTC; it never slides. Source: web-socket-api.md, "Rate limits"; faqs/order_count_decrement.md.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
+from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.results import RateLimit
 
-__all__ = ["CONNECTION_WEIGHT", "Counter", "LimitInterval", "LimitRule"]
+__all__ = ["CONNECTION_WEIGHT", "Counter", "LimitInterval", "LimitRule", "OrderCount"]
 
 LimitInterval: TypeAlias = Literal["SECOND", "MINUTE", "HOUR", "DAY"]
 
@@ -81,3 +83,56 @@ class Counter:
     def opens_ms(self, now_ms: int) -> int:
         """Return when the next window starts."""
         return (now_ms // self.rule.window_ms + 1) * self.rule.window_ms
+
+
+@dataclass(slots=True)
+class OrderCount:
+    """The unfilled orders of one account, whatever key or connection they come from.
+
+    A new order adds to every window; its first fill takes off `taker` or `maker` from the windows of
+    that moment, whenever it was placed. Later fills, cancels and expiries change nothing. The amount
+    for makers is "more than one" in the documentation; its example has 5.
+    """
+
+    counters: tuple[Counter, ...]
+    taker: int = 1
+    maker: int = 5
+
+    @classmethod
+    def of(cls, limit_10s: int, limit_day: int, *, taker: int = 1, maker: int = 5) -> Self:
+        """Return the count under the exchange's two windows, 10 seconds and a day."""
+        rules = (
+            LimitRule("ORDERS", "SECOND", 10, limit_10s),
+            LimitRule("ORDERS", "DAY", 1, limit_day),
+        )
+        return cls(tuple(Counter(rule) for rule in rules), taker, maker)
+
+    def add(self, amount: int, now_ms: int) -> None:
+        """Count new orders, in every window or in none.
+
+        Raises:
+            Refusal: 429 -1015 when a window has no room, of the one that opens last.
+        """
+        for counter in reversed(self.counters):
+            if counter.count(now_ms) + amount > counter.rule.limit:
+                raise Refusal(
+                    -1015,
+                    f"Too many new orders; current limit is {counter.rule}.",
+                    status=429,
+                    data={"serverTime": now_ms, "retryAfter": counter.opens_ms(now_ms)},
+                )
+        for counter in self.counters:
+            counter.charge(amount, now_ms)
+
+    def refund(self, amount: int, now_ms: int) -> None:
+        """Take back what was counted, in the windows of now, never below zero."""
+        for counter in self.counters:
+            counter.refund(amount, now_ms)
+
+    def filled(self, now_ms: int, *, is_maker: bool) -> None:
+        """Take off what the first fill of an order is worth; call it for no later fill."""
+        self.refund(self.maker if is_maker else self.taker, now_ms)
+
+    def records(self, now_ms: int) -> Sequence[RateLimit]:
+        """Return the counts as replies show them: 10 seconds, then the day."""
+        return [counter.rule.record(counter.count(now_ms)) for counter in self.counters]

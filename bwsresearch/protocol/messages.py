@@ -5,18 +5,23 @@
 "Response format".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from bwsresearch.errors import (
+    BadKey,
     BadParameter,
     BadSymbol,
     Banned,
     BinanceError,
+    ClockSkew,
+    InsufficientBalance,
+    OrderRejected,
     RateLimited,
     ServerError,
+    UnknownOrder,
 )
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import RateLimit
@@ -25,9 +30,31 @@ __all__ = ["Envelope", "ErrorBody", "Id", "Refusal", "failure", "reply_text", "r
 
 Id: TypeAlias = int | str | None
 
-_BAD_SYMBOL: Final = frozenset({-1121, -1220})
-_RATE_LIMITED: Final = frozenset({-1003, -1015, -1034})
 _BAD_PARAMETER: Final = range(-1199, -1099)
+_KINDS: Final[Mapping[int, type[BinanceError]]] = {
+    -1121: BadSymbol,
+    -1220: BadSymbol,
+    -1003: RateLimited,
+    -1015: RateLimited,
+    -1034: RateLimited,
+    -1002: BadKey,
+    -1022: BadKey,
+    -2014: BadKey,
+    -2015: BadKey,
+    -1021: ClockSkew,
+    -1013: OrderRejected,
+    -2010: OrderRejected,
+    -2038: OrderRejected,
+    -2013: UnknownOrder,
+}
+# Codes that say several things: the message tells which.
+_NO_FUNDS: Final = "Account has insufficient balance for requested action."
+_UNKNOWN_ORDER: Final = "Unknown order sent."
+_HINTS: Final[Mapping[type[BinanceError], str]] = {
+    BadSymbol: "client.exchange_info() lists the symbols of this exchange",
+    BadKey: "check the API key, its secret or private key, its permissions and its addresses",
+    ClockSkew: "this machine's clock differs from the exchange's, or the reply took too long",
+}
 
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,10 +85,15 @@ class Refusal(Exception):
         self.body = ErrorBody(code, msg, data)
 
 
-def request_text(request_id: Id, request: Request[Any]) -> bytes:
-    """Return the frame that sends `request`; only parameters that were given are in it."""
+def request_text(
+    request_id: Id, request: Request[Any], signed: Mapping[str, object] | None = None
+) -> bytes:
+    """Return the frame that sends `request`; only parameters that were given are in it.
+
+    `signed` has the parameters that vouch for the sender.
+    """
     frame: dict[str, object] = {"id": request_id, "method": request.method}
-    if params := request.params():
+    if params := {**request.params(), **(signed or {})}:
         frame["params"] = params
     return msgspec.json.encode(frame)
 
@@ -89,7 +121,7 @@ def reply_text(
 
 def failure(error: ErrorBody, status: int | None, method: str | None) -> BinanceError:
     """Return the exception for an error reply, its code and msg verbatim."""
-    kind = _kind(error.code, status or 400)
+    kind = _kind(error, status or 400)
     retry_after = _retry_after(error.data)
     return kind(
         error.msg,
@@ -102,16 +134,19 @@ def failure(error: ErrorBody, status: int | None, method: str | None) -> Binance
     )
 
 
-def _kind(code: int, status: int) -> type[BinanceError]:
+def _kind(error: ErrorBody, status: int) -> type[BinanceError]:
     if status == 418:
         return Banned
-    if status == 429 or code in _RATE_LIMITED:
+    if status == 429:
         return RateLimited
     if status >= 500:
         return ServerError
-    if code in _BAD_SYMBOL:
-        return BadSymbol
-    return BadParameter if code in _BAD_PARAMETER else BinanceError
+    if error.msg == _NO_FUNDS:
+        return InsufficientBalance
+    if error.msg == _UNKNOWN_ORDER:
+        return UnknownOrder
+    fallback = BadParameter if error.code in _BAD_PARAMETER else BinanceError
+    return _KINDS.get(error.code, fallback)
 
 
 def _retry_after(data: object) -> float | None:
@@ -127,6 +162,4 @@ def _retry_after(data: object) -> float | None:
 def _hint(kind: type[BinanceError], retry_after: float | None) -> str:
     if issubclass(kind, RateLimited) and retry_after is not None:
         return f"try again in {retry_after:.0f} s"
-    if kind is BadSymbol:
-        return "client.exchange_info() lists the symbols of this exchange"
-    return ""
+    return _HINTS.get(kind, "")

@@ -1,20 +1,24 @@
 """The server's reading of raw parameters: literal text to a request, or the exchange's own refusal.
 
 The order of the checks, first failure wins: duplicate keys, too many, then each declared parameter
-in its order (present, not empty, characters, range), combinations, and what was left unread.
-Numbers keep their literal text, since a signature covers the text. Clients send numbers, booleans
-and arrays as strings too; all forms are read. Source: errors.md, 11xx.
+in its order (present, not empty, characters, range), combinations, what was left unread, and the
+parameters of a signature. Numbers keep their literal text, since a signature covers the text.
+Clients send numbers, booleans and arrays as strings too; all forms are read.
+Source: errors.md, 11xx.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+from bwsresearch.protocol.credentials import RECV_WINDOW, Credentials
 from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.request import Kind, Param, Request, declared
 
-__all__ = ["NumberText", "Pairs", "Raw", "parse", "read"]
+__all__ = ["NumberText", "Pairs", "Raw", "Reading", "parse", "read", "reading", "sent_text"]
 
 
 class NumberText(str):
@@ -35,8 +39,26 @@ _SYMBOL_RANGE: Final = r"^[\w\-._&&[^a-z]]{1,50}$"
 _INTEGER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _INTEGER_RANGE: Final = "^[0-9]{1,20}$"
 _LOWER: Final = re.compile("[a-z]")
+_DECIMAL: Final = re.compile(r"[0-9]{1,20}(?:\.([0-9]{1,20}))?", re.ASCII)
+_DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+_CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
+_CLIENT_ID_RANGE: Final = "^[a-zA-Z0-9-_]{1,36}$"
 _INT64: Final = 2**63 - 1
+_MOST_RECV_WINDOW: Final = 60000
 _RETURN_RATE_LIMITS: Final = Param("BOOLEAN", wire="returnRateLimits")
+_API_KEY: Final = Param("STRING", wire="apiKey", mandatory=True)
+_RECV_WINDOW: Final = Param("DECIMAL", wire="recvWindow", decimals=3)
+_SIGNATURE: Final = Param("STRING", wire="signature", mandatory=True)
+_TIMESTAMP: Final = Param("LONG", wire="timestamp", mandatory=True)
+_SIGNED: Final = (_API_KEY, _RECV_WINDOW, _SIGNATURE, _TIMESTAMP)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A request, and who says to have sent it; nobody, for a method that needs no key."""
+
+    request: Request[Any]
+    credentials: Credentials | None = None
 
 
 def parse(text: bytes | str) -> Raw:
@@ -63,7 +85,21 @@ def _no_constant(name: str) -> Raw:
 
 
 def read(kind: type[Request[Any]], pairs: Pairs) -> Request[Any]:
-    """Return the request that `pairs` make.
+    """Return the request that `pairs` make, of a method that needs no key.
+
+    Raises:
+        Refusal: as for `reading`; -1002 for a method that needs a key, since none is looked at here.
+    """
+    if kind.security != "NONE":
+        raise Refusal(-1002, "You are not authorized to execute this request.", status=401)
+    return reading(kind, pairs).request
+
+
+def reading(kind: type[Request[Any]], pairs: Pairs, *, is_logged_on: bool = False) -> Reading:
+    """Return the request that `pairs` make, and its credentials when the method needs a key.
+
+    In a session that is logged on, apiKey and signature may be left out, but only together. Nothing
+    of the credentials is verified here.
 
     Raises:
         Refusal: with the code and message of the exchange.
@@ -73,25 +109,77 @@ def read(kind: type[Request[Any]], pairs: Pairs) -> Request[Any]:
         raise Refusal(-1101, "Duplicate values for a parameter detected.")
     if kind.security == "NONE":
         sent.pop("apiKey", None)  # ignored on public requests: CHANGELOG.md, 2023-07-11
+        signed: tuple[Param, ...] = ()
+    else:
+        signed = _SIGNED
     params = declared(kind)
     # returnRateLimits is read by the session and may accompany every request, hence the one more.
-    if len(sent) > len(params) + 1:
-        raise Refusal(
-            -1101, f"Too many parameters; expected '{len(params) + 1}' and received '{len(sent)}'."
-        )
+    most = len(params) + len(signed) + 1
+    if len(sent) > most:
+        raise Refusal(-1101, f"Too many parameters; expected '{most}' and received '{len(sent)}'.")
     values = {param.name: _value(param, sent) for param in params}
     _value(_RETURN_RATE_LIMITS, sent)  # for its faults alone
-    given = {param.wire for param in params if values[param.name] is not None}
-    if any(one in given and other in given for one, other in kind.exclusive):
-        raise Refusal(-1128, "Combination of optional parameters invalid.")
-    unread = sent.keys() - {param.wire for param in params} - {_RETURN_RATE_LIMITS.wire}
-    if unread:
+    _combined(kind, {param.wire for param in params if values[param.name] is not None})
+    known = {param.wire for param in (*params, *signed, _RETURN_RATE_LIMITS)}
+    if unread := sent.keys() - known:
         raise Refusal(
             -1104,
             "Not all sent parameters were read; "
             f"read '{len(sent) - len(unread)}' parameter(s) but was sent '{len(sent)}'.",
         )
-    return kind(**values)
+    request = kind(**values)
+    if not signed:
+        return Reading(request)
+    return Reading(request, _credentials(sent, may_omit=is_logged_on and kind.security != "SIGNED"))
+
+
+def _combined(kind: type[Request[Any]], given: set[str]) -> None:
+    if any(one in given and other in given for one, other in kind.exclusive):
+        raise Refusal(-1128, "Combination of optional parameters invalid.")
+    if kind.either is not None and given.isdisjoint(kind.either):
+        one, other = kind.either
+        raise Refusal(-1102, f"Param '{one}' or '{other}' must be sent, but both were empty/null!")
+
+
+def _credentials(sent: Mapping[str, Raw], *, may_omit: bool) -> Credentials:
+    is_vouched_for = may_omit and sent.get("apiKey") is None and sent.get("signature") is None
+    api_key = None if is_vouched_for else _value(_API_KEY, sent)
+    window = _value(_RECV_WINDOW, sent)
+    if window is not None and window > _MOST_RECV_WINDOW:
+        raise Refusal(
+            -1102,
+            f"'recvWindow' contains unexpected value. Cannot be greater than {_MOST_RECV_WINDOW}.",
+        )
+    timestamp = _value(_TIMESTAMP, sent)
+    signature = None if is_vouched_for else _value(_SIGNATURE, sent)
+    return Credentials(
+        timestamp,
+        RECV_WINDOW if window is None else window,
+        api_key,
+        signature,
+        {name: sent_text(value) for name, value in sent.items()},
+    )
+
+
+def sent_text(raw: Raw) -> str:
+    """Return the text of a parameter as a signature covers it."""
+    match raw:
+        case bool():
+            return "true" if raw else "false"
+        case str():
+            return str(raw)
+        case None:
+            return "null"
+        case Pairs():
+            return "{" + ",".join(f"{_json(name)}:{_json(one)}" for name, one in raw) + "}"
+        case _:
+            return "[" + ",".join(_json(one) for one in raw) + "]"
+
+
+def _json(raw: Raw) -> str:
+    if isinstance(raw, str) and not isinstance(raw, NumberText):
+        return json.dumps(raw, ensure_ascii=False)
+    return sent_text(raw)
 
 
 def _value(param: Param, sent: Mapping[str, Raw]) -> Any:
@@ -101,7 +189,8 @@ def _value(param: Param, sent: Mapping[str, Raw]) -> Any:
             raise _mandatory(param)
         return None
     if raw == "":
-        raise Refusal(-1105, f"Parameter '{param.wire}' was empty.")
+        code, msg = param.empty or (-1105, f"Parameter '{param.wire}' was empty.")
+        raise Refusal(code, msg)
     return _READERS[param.kind](param, raw)
 
 
@@ -126,6 +215,21 @@ def _integer(param: Param, raw: Raw) -> int:
     if param.kind == "INT" and number == 0:
         raise _mandatory(param)  # observed: a limit of 0 counts as not sent
     return number if param.maximum is None else min(number, param.maximum)
+
+
+def _decimal(param: Param, raw: Raw) -> Decimal:
+    found = _DECIMAL.fullmatch(raw) if isinstance(raw, str) else None
+    if found is None:
+        raise _illegal(param, _DECIMAL_RANGE)
+    if len(found[1] or "") > param.decimals:
+        raise Refusal(-1111, f"Parameter '{param.wire}' has too much precision.")
+    return Decimal(found[0])
+
+
+def _client_id(param: Param, raw: Raw) -> str:
+    if not isinstance(raw, str) or not _CLIENT_ID.fullmatch(raw):
+        raise _illegal(param, _CLIENT_ID_RANGE)
+    return str(raw)
 
 
 def _symbol(param: Param, raw: Raw) -> str:
@@ -180,6 +284,8 @@ _READERS: Final[Mapping[Kind, Callable[[Param, Raw], Any]]] = {
     "STRING": _text,
     "INT": _integer,
     "LONG": _integer,
+    "DECIMAL": _decimal,
+    "CLIENT_ID": _client_id,
     "BOOLEAN": _boolean,
     "ENUM": _enum,
     "ARRAY": _array,

@@ -9,11 +9,26 @@ import dataclasses
 import functools
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from bwsresearch.enums import SymbolStatus, TickerType
+from bwsresearch.enums import (
+    CancelReplaceMode,
+    CancelRestrictions,
+    OrderRateLimitExceededMode,
+    OrderRespType,
+    OrderSide,
+    OrderType,
+    PegOffsetType,
+    PegPriceType,
+    StpMode,
+    SymbolStatus,
+    TickerType,
+    TimeInForce,
+)
+from bwsresearch.protocol.amounts import Amount, digits
 from bwsresearch.protocol.weights import WeightRule
 
 __all__ = [
@@ -31,20 +46,38 @@ __all__ = [
 
 R = TypeVar("R")
 
-Security: TypeAlias = Literal["NONE", "TRADE", "USER_DATA", "USER_STREAM"]
+Security: TypeAlias = Literal["NONE", "SIGNED", "TRADE", "USER_DATA", "USER_STREAM"]
+"""What a key must be allowed to do; SIGNED is logging on, which any key may, but must always sign."""
+
 Source: TypeAlias = Literal["Memory", "Database", "Matching Engine", "Memory => Database"]
-Kind: TypeAlias = Literal["SYMBOL", "INTERVAL", "STRING", "INT", "LONG", "BOOLEAN", "ENUM", "ARRAY"]
+Kind: TypeAlias = Literal[
+    "SYMBOL",
+    "INTERVAL",
+    "STRING",
+    "CLIENT_ID",
+    "INT",
+    "LONG",
+    "DECIMAL",
+    "BOOLEAN",
+    "ENUM",
+    "ARRAY",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """How one parameter is read; `wire` and `mandatory` follow from the field."""
+    """How one parameter is read; `wire` and `mandatory` follow from the field.
+
+    `error` is said of a value that is not one of `values`, `empty` of an empty text.
+    """
 
     kind: Kind
     default: int | str | None = None
     maximum: int | None = None
+    decimals: int = 8
     values: tuple[str, ...] = ()
     error: tuple[int, str] | None = None
+    empty: tuple[int, str] | None = None
     wire: str = ""
     name: str = ""
     mandatory: bool = False
@@ -74,12 +107,45 @@ TickerKind = Annotated[
 ]
 
 
+def _words(of: Any, code: int = 0, msg: str = "", *, default: str | None = None) -> Param:
+    error = (code, msg) if code else None
+    return Param("ENUM", default=default, values=typing.get_args(of), error=error)
+
+
+_NEW_ID: Final = Param("CLIENT_ID", empty=(-1118, "New client order ID was empty."))
+_OLD_ID: Final = Param("CLIENT_ID", empty=(-1119, "Original client order ID was empty."))
+_TIF: Final = _words(TimeInForce, -1115, "Invalid timeInForce.")
+
+Side = Annotated[OrderSide, _words(OrderSide, -1117, "Invalid side.")]
+Type = Annotated[OrderType, _words(OrderType, -1116, "Invalid orderType.")]
+Tif = Annotated[TimeInForce | None, _TIF]
+Money = Annotated[Amount | None, Param("DECIMAL")]
+MustMoney = Annotated[Amount, Param("DECIMAL")]
+MustLong = Annotated[int, Param("LONG")]
+Int = Annotated[int | None, Param("INT")]
+NewId = Annotated[str | None, _NEW_ID]
+OldId = Annotated[str | None, _OLD_ID]
+RespType = Annotated[OrderRespType | None, _words(OrderRespType)]
+Stp = Annotated[StpMode | None, _words(StpMode)]
+PegPrice = Annotated[PegPriceType | None, _words(PegPriceType)]
+PegOffset = Annotated[PegOffsetType | None, _words(PegOffsetType)]
+Restrictions = Annotated[
+    CancelRestrictions | None, _words(CancelRestrictions, -1145, "Invalid cancelRestrictions")
+]
+ReplaceMode = Annotated[CancelReplaceMode, _words(CancelReplaceMode)]
+ExceededMode = Annotated[
+    OrderRateLimitExceededMode | None, _words(OrderRateLimitExceededMode, default="DO_NOTHING")
+]
+Wish = Annotated[bool | None, Param("BOOLEAN", default="false")]
+
+
 class Request(msgspec.Struct, Generic[R], frozen=True, rename="camel"):
     """A request of one method; R is the type of its result.
 
     Class attributes state the facts of the method: its name on the wire, weight, security type, data
-    source, the heading of web-socket-api.md that it implements, and the pairs of parameters that must
-    not be sent together.
+    source, the heading of web-socket-api.md that it implements, whether it may be sent again when
+    its reply is lost, what it adds to the unfilled orders, the pairs of parameters that must not be
+    sent together, and the pair of which one must be sent.
     """
 
     method: ClassVar[str]
@@ -88,7 +154,9 @@ class Request(msgspec.Struct, Generic[R], frozen=True, rename="camel"):
     security: ClassVar[Security] = "NONE"
     source: ClassVar[Source] = "Memory"
     is_read: ClassVar[bool] = True
+    counts_orders: ClassVar[int] = 0
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()
+    either: ClassVar[tuple[str, str] | None] = None
 
     def sent(self) -> dict[str, object]:
         """Return the parameters that were given, by their name in Python."""
@@ -99,7 +167,11 @@ class Request(msgspec.Struct, Generic[R], frozen=True, rename="camel"):
         """Return the parameters that were given, by their name on the wire."""
         names = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
         pairs = ((wire, getattr(self, name)) for name, wire in names)
-        return {wire: value for wire, value in pairs if value is not None}
+        return {
+            wire: digits(value) if type(value) is Decimal else value
+            for wire, value in pairs
+            if value is not None
+        }
 
     @property
     def weight(self) -> int:

@@ -1,7 +1,8 @@
 """Both ends of one connection as pure state: frames in, requests and replies out.
 
-The client's end gives ids and matches replies to requests. The server's end reads envelopes, knows
-what the URL asked for, and counts malformed frames. Neither knows sockets or clocks.
+The client's end gives ids, signs, and matches replies to requests. The server's end reads envelopes,
+knows what the URL asked for and who is logged on, and counts malformed frames. Neither knows sockets
+or clocks.
 """
 
 import re
@@ -13,7 +14,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from bwsresearch.enums import TimeUnit
-from bwsresearch.errors import BinanceError
+from bwsresearch.errors import BadKey, BinanceError
+from bwsresearch.protocol.amounts import Amount, amount, digits
 from bwsresearch.protocol.messages import (
     Envelope,
     Id,
@@ -22,9 +24,12 @@ from bwsresearch.protocol.messages import (
     reply_text,
     request_text,
 )
+from bwsresearch.protocol.methods import SessionLogon, SessionLogout
+from bwsresearch.protocol.outcomes import outcome
 from bwsresearch.protocol.params import NumberText, Pairs, Raw, parse
 from bwsresearch.protocol.request import Request
-from bwsresearch.protocol.results import RateLimit
+from bwsresearch.protocol.results import RateLimit, SessionInfo
+from bwsresearch.protocol.signing import Key, payload
 
 __all__ = ["Call", "ClientSession", "Event", "Options", "Reply", "ServerSession", "options"]
 
@@ -36,7 +41,7 @@ class Reply:
     id: Id
     request: Request[Any]
     status: int
-    result: bytes | msgspec.Raw
+    result: bytes | msgspec.Raw = field(repr=False)
     error: BinanceError | None
     rate_limits: list[RateLimit]
 
@@ -55,16 +60,48 @@ class _EventName(msgspec.Struct):
 
 @dataclass(slots=True)
 class ClientSession:
-    """The requests of one connection that are not answered yet, by id."""
+    """The requests of one connection that are not answered yet, by id.
 
+    `key` signs what must be signed; `recv_window` is for how many milliseconds such a request is
+    valid, the exchange's default when it is None. Once logged on nothing needs a signature.
+    """
+
+    key: Key | None = None
+    recv_window: Amount | None = None
     pending: dict[Id, Request[Any]] = field(default_factory=dict)
+    is_logged_on: bool = False
     _sent: int = 0
 
-    def send(self, request: Request[Any]) -> tuple[int, bytes]:
-        """Return a fresh id and the frame to send; the request is pending from now on."""
+    def send(self, request: Request[Any], *, now_ms: int | None = None) -> tuple[int, bytes]:
+        """Return a fresh id and the frame to send; the request is pending from now on.
+
+        `now_ms` is the exchange's time, epoch milliseconds, for a request that is signed.
+
+        Raises:
+            ValueError: when the request needs a key or a time, and there is none.
+        """
+        signed = None if request.security == "NONE" else self._signed(request, now_ms)
         self._sent += 1
         self.pending[self._sent] = request
-        return self._sent, request_text(self._sent, request)
+        return self._sent, request_text(self._sent, request, signed)
+
+    def _signed(self, request: Request[Any], now_ms: int | None) -> dict[str, object]:
+        is_vouched_for = self.is_logged_on and request.security != "SIGNED"
+        if self.key is None and not is_vouched_for:
+            raise ValueError(
+                f"{request.method} needs an API key; give it to connect(), or set BWS_API_KEY and "
+                "BWS_API_SECRET or BWS_PRIVATE_KEY"
+            )
+        if now_ms is None:
+            raise ValueError(f"{request.method} is a signed request; now_ms gives its timestamp")
+        signed: dict[str, object] = {"timestamp": now_ms}
+        if self.recv_window is not None:
+            signed["recvWindow"] = digits(amount(self.recv_window, "recv_window"))
+        if self.key is not None and not is_vouched_for:
+            signed["apiKey"] = self.key.api_key
+            texts = {name: _text(value) for name, value in {**request.params(), **signed}.items()}
+            signed["signature"] = self.key.sign(payload(texts))
+        return signed
 
     def forget(self, request_id: Id) -> None:
         """Stop waiting for a reply; should it come after all, `receive` ignores it."""
@@ -90,12 +127,22 @@ class ClientSession:
         method = request.method if request else None
         error = failure(envelope.error, envelope.status, method) if envelope.error else None
         if request is None:
-            return error if envelope.id is None else None
-        if error is None and not bytes(envelope.result):
+            return self._unasked(error) if envelope.id is None else None
+        if error is not None:
+            error = outcome(request, error)
+        elif not bytes(envelope.result):
             raise ValueError(f"a reply with neither result nor error: {frame[:60]!r}")
+        elif isinstance(request, SessionLogon | SessionLogout):
+            self.is_logged_on = isinstance(request, SessionLogon)
         return Reply(
             envelope.id, request, envelope.status, envelope.result, error, envelope.rate_limits
         )
+
+    def _unasked(self, error: BinanceError | None) -> BinanceError | None:
+        """Take an error that answers nothing; the session may have been revoked."""
+        if isinstance(error, BadKey):
+            self.is_logged_on = False
+        return error
 
     def _event(self, envelope: Envelope, frame: bytes) -> Event:
         body = bytes(envelope.event)
@@ -108,6 +155,11 @@ class ClientSession:
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+
+
+def _text(value: object) -> str:
+    """Return a parameter's text as the frame will have it."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +176,7 @@ class Call:
 
     id_text: bytes
     method: str
-    params: Pairs
+    params: Pairs = field(repr=False)
     return_rate_limits: bool
 
 
@@ -161,6 +213,35 @@ class ServerSession:
 
     options: Options = field(default_factory=Options)
     strikes: int = 0
+    connected_since_ms: int = 0
+    api_key: str | None = field(default=None, repr=False)
+    authorized_since_ms: int | None = None
+
+    @property
+    def is_logged_on(self) -> bool:
+        """Whether the connection vouches for requests without a signature."""
+        return self.api_key is not None
+
+    def log_on(self, api_key: str, now_ms: int) -> None:
+        """Let the connection vouch for a key, in place of any other, after it was verified."""
+        self.api_key, self.authorized_since_ms = api_key, now_ms
+
+    def log_out(self) -> None:
+        """Forget the key; nothing happens when there is none."""
+        self.api_key = self.authorized_since_ms = None
+
+    def info(self, now_ms: int, *, has_user_data_stream: bool = False) -> SessionInfo:
+        """Return what session.logon, session.status and session.logout answer."""
+        unit = 1000 if self.options.time_unit == "MICROSECOND" else 1
+        since = self.authorized_since_ms
+        return SessionInfo(
+            self.api_key,
+            None if since is None else since * unit,
+            self.connected_since_ms * unit,
+            self.options.return_rate_limits,
+            now_ms * unit,
+            has_user_data_stream,
+        )
 
     @property
     def is_struck_out(self) -> bool:

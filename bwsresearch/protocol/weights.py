@@ -5,9 +5,18 @@ Source: the "Weight" paragraph of each request in web-socket-api.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-__all__ = ["ByLimit", "BySymbols", "Fixed", "Sent", "SymbolOrAll", "WeightRule"]
+__all__ = [
+    "ByLimit",
+    "BySymbols",
+    "Fixed",
+    "IfRefused",
+    "IfSent",
+    "Sent",
+    "SymbolOrAll",
+    "WeightRule",
+]
 
 Sent = Mapping[str, object]
 """The parameters that a request carries, by their name in Python; what was not given is absent."""
@@ -20,6 +29,10 @@ class WeightRule(Protocol):
     def minimum(self) -> int:
         """The least that any request of the method is charged."""
 
+    @property
+    def refund(self) -> int:
+        """What of it is given back when the request succeeds."""
+
     def __call__(self, sent: Sent) -> int: ...
 
 
@@ -27,6 +40,7 @@ class WeightRule(Protocol):
 class Fixed:
     """The same for every request."""
 
+    refund: ClassVar[int] = 0
     minimum: int
 
     def __call__(self, sent: Sent) -> int:
@@ -41,6 +55,7 @@ class Fixed:
 class ByLimit:
     """Steps over `limit`: (greatest limit, weight), ascending."""
 
+    refund: ClassVar[int] = 0
     steps: tuple[tuple[int, int], ...]
     default: int
 
@@ -61,6 +76,7 @@ class ByLimit:
 class BySymbols:
     """Steps over the number of symbols: (greatest number, weight); `every` above them or for all."""
 
+    refund: ClassVar[int] = 0
     steps: tuple[tuple[int, int], ...]
     every: int
 
@@ -84,6 +100,7 @@ class BySymbols:
 class SymbolOrAll:
     """One weight for `symbol`, another for a list or for all."""
 
+    refund: ClassVar[int] = 0
     minimum: int
     many: int
 
@@ -92,3 +109,42 @@ class SymbolOrAll:
 
     def __str__(self) -> str:
         return f"{self.minimum} for one symbol, {self.many} for several or all"
+
+
+@dataclass(frozen=True, slots=True)
+class IfRefused:
+    """Charged at once and given back when the exchange does what it is asked to."""
+
+    minimum: int
+
+    @property
+    def refund(self) -> int:
+        return self.minimum
+
+    def __call__(self, sent: Sent) -> int:
+        del sent
+        return self.minimum
+
+    def __str__(self) -> str:
+        return f"0, {self.minimum} when refused"
+
+
+@dataclass(frozen=True, slots=True)
+class IfSent:
+    """One weight with a parameter (a flag must be true), another without it."""
+
+    refund: ClassVar[int] = 0
+    parameter: str
+    weight: int
+    otherwise: int
+
+    @property
+    def minimum(self) -> int:
+        return min(self.weight, self.otherwise)
+
+    def __call__(self, sent: Sent) -> int:
+        value = sent.get(self.parameter)
+        return self.otherwise if value is None or value is False else self.weight
+
+    def __str__(self) -> str:
+        return f"{self.weight} with {self.parameter}, {self.otherwise} without"

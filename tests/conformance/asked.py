@@ -7,6 +7,13 @@ exactly, that of the running bar and of the order book too.
 from bwsresearch.enums import INTERVALS
 from bwsresearch.protocol import methods
 
+PUBLIC = {
+    name: kind
+    for name, kind in methods.CATALOGUE.items()
+    if kind.security == "NONE" and not name.startswith("session.")
+}
+"""The methods that anybody may ask."""
+
 NOW = 1_717_243_496_789  # 2024-06-01 12:04:56.789
 HOUR = 3_600_000
 START = 1_704_067_200_000  # 2024-01-01

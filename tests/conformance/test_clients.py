@@ -10,9 +10,8 @@ import pytest
 
 from bwsresearch.client.sync import Client
 from bwsresearch.protocol import methods
-from bwsresearch.protocol.methods import CATALOGUE
 
-from .asked import FAULTS, LIMITED, NOW, REQUESTS, TOGETHER, WEIGHT, named
+from .asked import FAULTS, LIMITED, NOW, PUBLIC, REQUESTS, TOGETHER, WEIGHT, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +174,9 @@ def told(foreign, exchange, limited):
 
 
 def test_every_method_is_asked_and_every_client_knows_of_it():
-    assert {request.method for request in REQUESTS} == CATALOGUE.keys()
+    assert {request.method for request in REQUESTS} == PUBLIC.keys()
     for client in ALL:
-        assert client.calls.keys() == CATALOGUE.keys(), client.name
+        assert client.calls.keys() == PUBLIC.keys(), client.name
 
 
 @pytest.mark.parametrize(("client", "request_"), pairs(REQUESTS))

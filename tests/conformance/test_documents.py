@@ -13,9 +13,10 @@ import msgspec
 import pytest
 from websockets.sync.client import connect
 
-from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.request import declared, result_type
 from bwsresearch.protocol.results import RateLimit
+
+from .asked import PUBLIC
 
 SERVED = {"BNBBTC": "BNBUSDT", "BNBBUSD": "SOLUSDT"}
 AMOUNT = re.compile(r"-?\d+\.(\d+)")
@@ -54,7 +55,7 @@ def examples():
     for entry in (real("doc_examples", "index.json") or {"ws_api": []})["ws_api"]:
         document = real("doc_examples", entry["file"])
         frames = [one["frame"] for one in document["requests"]]
-        if not frames or frames[0].get("method") not in CATALOGUE:
+        if not frames or frames[0].get("method") not in PUBLIC:
             continue
         for number, response in enumerate(document["responses"]):
             request = frames[min(number, len(frames) - 1)]
@@ -129,7 +130,7 @@ def asked(line, request):
 
 @needs_documents
 def test_the_documentation_has_an_example_of_every_method():
-    assert {one.values[0]["method"] for one in EXAMPLES} == CATALOGUE.keys()
+    assert {one.values[0]["method"] for one in EXAMPLES} == PUBLIC.keys()
 
 
 @needs_documents
@@ -163,11 +164,11 @@ def test_filters_have_the_documented_fields(line):
 
 
 @needs_documents
-@pytest.mark.parametrize("method", list(CATALOGUE))
+@pytest.mark.parametrize("method", list(PUBLIC))
 def test_every_documented_parameter_is_read(method):
     document = next(one for one in real("doc_examples/catalogue.json") if one["method"] == method)
     documented = [(one["name"], one["mandatory"] == "yes") for one in document["parameters"]]
-    known = [(param.wire, param.mandatory) for param in declared(CATALOGUE[method])]
+    known = [(param.wire, param.mandatory) for param in declared(PUBLIC[method])]
     assert sorted(known) == sorted(documented)
 
 
@@ -177,7 +178,7 @@ def test_our_records_hold_all_that_the_documentation_shows(request_, response):
     result = dict(response)["result"]
     if request_["method"] == "exchangeInfo":
         result = {key: value for key, value in result.items() if key != "sors"}
-    record = msgspec.convert(result, result_type(CATALOGUE[request_["method"]]), strict=False)
+    record = msgspec.convert(result, result_type(PUBLIC[request_["method"]]), strict=False)
     assert without_none(msgspec.to_builtins(record)) == result
     limits = response.get("rateLimits", [])
     assert msgspec.to_builtins(msgspec.convert(limits, list[RateLimit])) == limits

@@ -8,9 +8,8 @@ from websockets.sync.client import connect
 
 from bwsresearch.exchange.config import Ban
 from bwsresearch.protocol import methods
-from bwsresearch.protocol.methods import CATALOGUE
 
-from .asked import LEGAL_NUMBER, LEGAL_SYMBOL, NOW, REQUESTS, START, illegal, missing, named
+from .asked import LEGAL_NUMBER, LEGAL_SYMBOL, NOW, PUBLIC, REQUESTS, START, illegal, missing, named
 
 PLAIN = {request.method: request for request in reversed(REQUESTS)}
 """By method, the first request of the table."""
@@ -37,7 +36,7 @@ def result(line, method, params):
 
 
 def each_method(test):
-    return pytest.mark.parametrize("method", list(CATALOGUE))(test)
+    return pytest.mark.parametrize("method", list(PUBLIC))(test)
 
 
 @each_method
@@ -48,8 +47,6 @@ def test_a_method_may_name_its_version(line, method):
 
 @each_method
 def test_an_api_key_that_is_not_needed_is_ignored(line, method):
-    if CATALOGUE[method].security != "NONE":
-        pytest.skip("this method needs it")
     params = PLAIN[method].params()
     assert result(line, method, params | {"apiKey": "k" * 64}) == result(line, method, params)
 

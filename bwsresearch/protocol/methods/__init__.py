@@ -6,7 +6,23 @@ weight, the README's table and tests. `None` means that a parameter is not sent.
 
 from typing import Any, Final
 
-from bwsresearch.protocol.methods.general import ExchangeInfo, Ping, Time
+from bwsresearch.protocol.methods.account import (
+    AccountCommission,
+    AccountRateLimitsOrders,
+    AccountStatus,
+    AllOrders,
+    MyFilters,
+    MyPreventedMatches,
+    MyTrades,
+    OpenOrdersStatus,
+    OrderAmendments,
+    OrderStatus,
+)
+from bwsresearch.protocol.methods.general import (
+    ExchangeInfo,
+    Ping,
+    Time,
+)
 from bwsresearch.protocol.methods.market import (
     AvgPrice,
     Depth,
@@ -19,15 +35,47 @@ from bwsresearch.protocol.methods.market import (
     TradesRecent,
     UiKlines,
 )
+from bwsresearch.protocol.methods.session import (
+    SessionLogon,
+    SessionLogout,
+    SessionStatus,
+)
+from bwsresearch.protocol.methods.trading import (
+    OpenOrdersCancelAll,
+    OrderAmendKeepPriority,
+    OrderCancel,
+    OrderCancelReplace,
+    OrderPlace,
+    OrderTest,
+)
 from bwsresearch.protocol.request import Request
 
 __all__ = [
     "CATALOGUE",
+    "AccountCommission",
+    "AccountRateLimitsOrders",
+    "AccountStatus",
+    "AllOrders",
     "AvgPrice",
     "Depth",
     "ExchangeInfo",
     "Klines",
+    "MyFilters",
+    "MyPreventedMatches",
+    "MyTrades",
+    "OpenOrdersCancelAll",
+    "OpenOrdersStatus",
+    "OrderAmendKeepPriority",
+    "OrderAmendments",
+    "OrderCancel",
+    "OrderCancelReplace",
+    "OrderPlace",
+    "OrderStatus",
+    "OrderTest",
     "Ping",
+    "SessionLogon",
+    "SessionLogout",
+    "SessionStatus",
     "Ticker24hr",
     "TickerBook",
     "TickerPrice",
@@ -54,6 +102,25 @@ CATALOGUE: Final[dict[str, type[Request[Any]]]] = {
         Ticker24hr,
         TickerPrice,
         TickerBook,
+        SessionLogon,
+        SessionStatus,
+        SessionLogout,
+        OrderPlace,
+        OrderTest,
+        OrderCancel,
+        OrderCancelReplace,
+        OrderAmendKeepPriority,
+        OpenOrdersCancelAll,
+        AccountStatus,
+        OrderStatus,
+        OpenOrdersStatus,
+        AllOrders,
+        MyTrades,
+        AccountRateLimitsOrders,
+        MyPreventedMatches,
+        AccountCommission,
+        OrderAmendments,
+        MyFilters,
     )
 }
 """Every method that is built, by its name on the wire, in the order of the documentation."""

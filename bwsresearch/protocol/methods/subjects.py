@@ -1,10 +1,20 @@
-"""What a request is about: one symbol, its klines, or several symbols."""
+"""What a request is about: one symbol, amounts of it, its klines, or several symbols."""
 
-from typing import TypeVar
+import functools
+from typing import Any, TypeVar
 
-from bwsresearch.protocol.request import IntervalText, OptionalSymbol, Request, SymbolText
+import msgspec
 
-__all__ = ["OfInterval", "OfSymbol", "OfSymbols"]
+from bwsresearch.protocol.amounts import amount
+from bwsresearch.protocol.request import (
+    IntervalText,
+    OptionalSymbol,
+    Request,
+    SymbolText,
+    declared,
+)
+
+__all__ = ["OfAmounts", "OfInterval", "OfSymbol", "OfSymbols"]
 
 R = TypeVar("R")
 
@@ -13,6 +23,20 @@ class OfSymbol(Request[R], frozen=True):
     """A request about one symbol."""
 
     symbol: SymbolText
+
+
+class OfAmounts(OfSymbol[R], frozen=True):
+    """A request about amounts of one symbol: however they are given, they are kept as Decimal."""
+
+    def __post_init__(self) -> None:
+        for name in _amounts(type(self)):
+            if (value := getattr(self, name)) is not None:
+                msgspec.structs.force_setattr(self, name, amount(value, name))
+
+
+@functools.cache
+def _amounts(kind: type[Request[Any]]) -> tuple[str, ...]:
+    return tuple(param.name for param in declared(kind) if param.kind == "DECIMAL")
 
 
 class OfInterval(OfSymbol[R], frozen=True):

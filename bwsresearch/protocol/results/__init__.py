@@ -5,6 +5,18 @@ microseconds). Fields that the exchange may leave out have defaults; fields that
 ignored. Source: the response examples of web-socket-api.md.
 """
 
+from bwsresearch.protocol.results.account import (
+    Account,
+    Amendment,
+    Balance,
+    Commission,
+    CommissionRates,
+    Discount,
+    MyFilters,
+    MyTrade,
+    PreventedMatch,
+    SessionInfo,
+)
 from bwsresearch.protocol.results.market import (
     AggTrade,
     AvgPrice,
@@ -20,20 +32,56 @@ from bwsresearch.protocol.results.market import (
     Ticker24hr,
     Trade,
 )
-from bwsresearch.protocol.results.record import RateLimit
+from bwsresearch.protocol.results.record import (
+    RateLimit,
+)
+from bwsresearch.protocol.results.trading import (
+    AmendedOrder,
+    AmendReport,
+    CancelReplaceReport,
+    CancelReport,
+    Fill,
+    ListedOrder,
+    ListStatus,
+    MatchPrevented,
+    Order,
+    OrderReport,
+    OrderTestReport,
+)
 
 __all__ = [
+    "Account",
     "AggTrade",
+    "AmendReport",
+    "AmendedOrder",
+    "Amendment",
     "AvgPrice",
+    "Balance",
     "BookTicker",
+    "CancelReplaceReport",
+    "CancelReport",
+    "Commission",
+    "CommissionRates",
     "Depth",
+    "Discount",
     "ExchangeInfo",
+    "Fill",
     "Kline",
     "Level",
+    "ListStatus",
+    "ListedOrder",
+    "MatchPrevented",
+    "MyFilters",
+    "MyTrade",
+    "Order",
+    "OrderReport",
+    "OrderTestReport",
     "Ping",
+    "PreventedMatch",
     "PriceTicker",
     "RateLimit",
     "ServerTime",
+    "SessionInfo",
     "SymbolInfo",
     "Ticker24hr",
     "Trade",
