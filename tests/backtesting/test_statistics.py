@@ -63,11 +63,11 @@ def test_daily_figures_equal_formulas_of_pandas(freq, start):
     bars = {"1min": 6_000, "15min": 3_000, "1h": 3_000, "1D": 400}[freq]
     equity = curve(100 * np.exp(np.cumsum(draw.normal(0, 0.01, bars))), freq=freq, start=start)
     daily = equity.resample("1D").last()
-    returns = pd.concat([pd.Series([100.0]), daily]).pct_change().iloc[1:]
+    returns = (daily / daily.shift(fill_value=100.0)) - 1
     stats = figures(equity, 100.0)
     downside = returns.clip(upper=0).pow(2).mean() ** 0.5
     years = (equity.index[-1] + pd.Timedelta(freq) - equity.index[0]) / pd.Timedelta(365.25, "D")
-    peak = pd.concat([pd.Series([100.0]), equity]).cummax().iloc[1:]
+    peak = equity.cummax().clip(lower=100.0)
     expected = {
         "return": equity.iloc[-1] / 100 - 1,
         "volatility": returns.std() * 365**0.5,
@@ -109,7 +109,7 @@ def test_bars_longer_than_a_day_are_returns_of_their_own(freq, per_year):
 
 def test_the_end_of_a_bar_follows_from_its_length():
     hours = curve([1, 1, 1]).index
-    assert ends(hours).tolist() == (hours + pd.Timedelta("1h")).asi8.tolist()
+    assert ends(hours).tolist() == hours.shift(1, "h").as_unit("us").asi8.tolist()
     months = pd.date_range("2024-01-01", periods=4, freq="MS", tz="UTC").as_unit("us")
     following = pd.date_range("2024-02-01", periods=4, freq="MS", tz="UTC").as_unit("us")
     assert ends(months).tolist() == following.asi8.tolist()
