@@ -6,6 +6,7 @@ Source: github.com/binance/binance-public-data (columns; times in us from 2025-0
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +129,7 @@ def _check(what: Named, columns: Columns, now_ms: int) -> None:
         stamp = f"{what.schema.time} is {times[row]} us, not between 2009 and now"
         wrong.append((int(row), stamp))
     if wrong:
-        row, problem = min(wrong)
+        row, problem = min(wrong, key=itemgetter(0))
         raise BadRow(f"{problem}; check symbol and interval, or fetch it again", row)
 
 

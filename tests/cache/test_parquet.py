@@ -94,7 +94,7 @@ def test_a_flipped_bit_never_comes_back_as_another_row(path, write, bars, same):
     sound, chance = path.read_bytes(), random.Random(7)
     pages = sound.rindex(b"ARROW:schema") - 4000  # the footer behind the pages is no price
     outcomes = []
-    for _ in range(200):
+    for _ in range(100):
         damaged = bytearray(sound)
         damaged[chance.randrange(pages)] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
@@ -103,7 +103,7 @@ def test_a_flipped_bit_never_comes_back_as_another_row(path, write, bars, same):
             outcomes.append("same")
         except Damaged:
             outcomes.append("damaged")
-    assert outcomes.count("damaged") > 150
+    assert outcomes.count("damaged") > 80
 
 
 def test_a_file_that_is_cut_off_is_damaged(path, write, bars):
@@ -123,7 +123,7 @@ def test_a_file_that_is_cut_off_is_damaged(path, write, bars):
 def test_garbage_raises_nothing_but_damaged(path, write, bars):
     write(KLINES, bars())
     sound, chance = path.read_bytes(), random.Random(3)
-    for _ in range(300):
+    for _ in range(150):
         damaged = bytearray(sound)
         at, count = chance.randrange(len(sound)), chance.choice([1, 4, 64, 1000])
         damaged[at : at + count] = chance.randbytes(min(count, len(sound) - at))
