@@ -24,6 +24,7 @@ from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from bwsresearch import heap
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.session import Options, ServerSession, options
@@ -246,6 +247,7 @@ async def serve(
     Raises:
         OSError: when the address cannot be listened on.
     """
+    heap.keep()
     scheme, loop = "wss" if ssl else "ws", asyncio.get_running_loop()
     server = Server(gateway, clock, latency_ms, scheme, host, loop)
     listener: Listener

@@ -347,7 +347,7 @@ RUN = """
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_run_says_where_it_listens_and_ends_at_a_signal(number):
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-c", textwrap.dedent(RUN)),
+        *(sys.executable, "-W", "default", "-c", textwrap.dedent(RUN)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -11,17 +11,19 @@ import atexit
 import contextlib
 import functools
 import inspect
-import math
 import os
+import queue
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import CancelledError, Future
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from typing import Any, Final, ParamSpec, TypeVar
 
+from bwsresearch import heap
 from bwsresearch.client.interrupt import Interrupt
-from bwsresearch.errors import BwsError, Timeout
+from bwsresearch.client.waits import TICK_S, reraise, wait, within
+from bwsresearch.errors import BwsError
 
 if sys.version_info >= (3, 14):
     # nest-asyncio cannot see the C tasks of 3.14, and is frozen.
@@ -36,9 +38,6 @@ T = TypeVar("T")
 
 _MAX_DEPTH: Final = 32
 """Nested calls allowed; each costs about ten frames, and past eighty Python's stack runs out."""
-
-_TICK_S: Final = 0.25
-"""How often a wait looks up: a kernel notices "interrupt" only then, a nested call its outer one's end."""
 
 _STOP_S: Final = 2.0
 """How long the end of the process waits for open connections to say goodbye."""
@@ -90,28 +89,34 @@ class Bridge:
         """
         __tracebackhide__ = True
         _check(coro)
-        return self._run(coro, timeout)
+        return self._run(lambda: coro, timeout)
 
     def call(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `function(*args, **kwargs)` as `run` does, without a timeout.
-
-        The coroutine is made on the bridge: an interrupt before that leaves none unawaited.
-        """
+        """Run `function(*args, **kwargs)` as `run` does, without a timeout of its own."""
         __tracebackhide__ = True
-        return self._run(_Lazy(functools.partial(function, *args, **kwargs)), None)
+        return self._run(functools.partial(function, *args, **kwargs), None)
 
-    def _run(self, coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
+    def _run(self, make: Callable[[], Coroutine[Any, Any, T]], timeout: float | None) -> T:
         __tracebackhide__ = True
         if self.is_here:
-            return self._nested(coro, timeout)
-        try:
-            return _result(asyncio.run_coroutine_threadsafe(coro, self._started()), timeout)
-        except CancelledError:
-            if not self._is_ending:
-                raise
-            raise SystemExit from None  # in a daemon thread, which the process does not wait for
+            return self._nested(make(), timeout)
+        woken: queue.SimpleQueue[object] = queue.SimpleQueue()
+        with Interrupt(functools.partial(woken.put, None)) as interrupt:
+            future = asyncio.run_coroutine_threadsafe(make(), self._started())
+            future.add_done_callback(woken.put)
+            try:
+                wait(future, woken, interrupt, timeout)
+                return future.result()
+            except BwsError as error:
+                reraise(error)
+            except CancelledError:
+                if not self._is_ending:
+                    raise
+                raise SystemExit from None  # in a daemon thread, which the process leaves behind
+            finally:
+                future.cancel()
 
     async def await_(self, coro: Coroutine[Any, Any, T]) -> T:
         """Run `coro` on the bridge's loop and wait for it on the caller's, whichever that is."""
@@ -120,11 +125,11 @@ class Bridge:
             return await coro
         waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coro, self._started()))
         try:
-            while not (await asyncio.wait({waiting}, timeout=_TICK_S))[0]:
+            while not (await asyncio.wait({waiting}, timeout=TICK_S))[0]:
                 pass
             return waiting.result()
         except BwsError as error:
-            _reraise(error)
+            reraise(error)
         finally:
             if not waiting.cancel() and not waiting.cancelled():
                 waiting.exception()  # seen, even when this task was cancelled in the same moment
@@ -149,7 +154,6 @@ class Bridge:
             return loop
         with self._lock:
             if self._loop is None or not self.is_running:
-                # Both are set before start, so that an interrupt in between leaves no second loop.
                 self._depth, self._loop = 0, _patched_loop()
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name="bwsresearch-io", daemon=True
@@ -173,10 +177,10 @@ class Bridge:
             )
         self._depth += 1
         try:
-            inner = _within(coro, timeout, asyncio.current_task())
+            inner = within(coro, timeout, asyncio.current_task())
             return self._started().run_until_complete(inner)
         except BwsError as error:
-            _reraise(error)
+            reraise(error)
         finally:
             self._depth -= 1
 
@@ -185,31 +189,6 @@ class Bridge:
         # epoll that both processes share.
         self._inherited.append(self._loop)
         self._lock, self._loop, self._thread = threading.Lock(), None, None
-
-
-class _Lazy(Coroutine[Any, Any, T]):
-    """A coroutine that is made by its first step; Python warns of one that has no first step."""
-
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._make = make
-        self._made: Coroutine[Any, Any, T] | None = None
-
-    def send(self, value: Any) -> Any:
-        if self._made is None:
-            self._made = self._make()
-        return self._made.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        if self._made is None:
-            self._made = self._make()
-        return self._made.throw(*error)
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._make().__await__()
 
 
 def _check(coro: object) -> None:
@@ -240,6 +219,7 @@ def _patched_loop() -> _Loop:
 
 
 def _serve(loop: _Loop) -> None:
+    heap.keep()
     asyncio.set_event_loop(loop)
     try:
         while not loop.is_to_end:
@@ -259,70 +239,6 @@ async def _wind_up(loop: _Loop, seconds: float) -> None:
         await asyncio.wait(tasks, timeout=seconds)
     loop.is_to_end = True
     loop.stop()
-
-
-async def _within(
-    coro: Coroutine[Any, Any, T], seconds: float | None, outer: asyncio.Task[Any] | None
-) -> T:
-    """Await `coro` for at most `seconds`, as a blocking wait does, and end it with `outer`.
-
-    The outer task stands still in the middle of a step, where no cancellation can reach it: this
-    one looks for it, and the inner call's end takes the outer one along.
-    """
-    task, loop = asyncio.ensure_future(coro), asyncio.get_running_loop()
-    before = outer.cancelling() if outer else 0
-    end = math.inf if seconds is None else loop.time() + seconds
-    try:
-        while not task.done():
-            if outer is not None and outer.cancelling() > before:
-                task.cancel()
-                outer = None
-            left = end - loop.time()
-            if left <= 0:
-                raise _too_late(seconds)
-            await asyncio.wait({task}, timeout=min(left, _TICK_S))
-        return task.result()
-    finally:
-        task.cancel()
-
-
-def _result(future: Future[T], timeout: float | None) -> T:
-    """Return the result of `future`; leave at once when it takes too long or on Ctrl-C."""
-    __tracebackhide__ = True
-    interrupt = Interrupt()
-    try:
-        interrupt.listen()
-        return future.result(timeout)
-    except BaseException as error:
-        interrupt.is_awaited = False
-        if _is_own(future, error):
-            _reraise(error)
-        future.cancel()
-        if isinstance(error, KeyboardInterrupt):
-            interrupt.hand_on()
-        if isinstance(error, TimeoutError):
-            raise _too_late(timeout) from None
-        raise
-    finally:
-        interrupt.is_awaited = False
-        interrupt.restore()
-
-
-def _is_own(future: Future[T], error: BaseException) -> bool:
-    """Whether `error` is the coroutine's, and not the wait's."""
-    return future.done() and not future.cancelled() and future.exception() is error
-
-
-def _reraise(error: BaseException) -> NoReturn:
-    """Raise `error`; without the frames of this package when it is an error of the API."""
-    __tracebackhide__ = True
-    if isinstance(error, BwsError):
-        raise error.with_traceback(None) from None
-    raise error
-
-
-def _too_late(seconds: float | None) -> Timeout:
-    return Timeout(f"not done within {seconds:g} s", hint="pass a longer timeout=")
 
 
 _default: list[Bridge] = []

@@ -1,56 +1,70 @@
-"""Ctrl-C during a blocking wait that is made inside a task of an event loop."""
+"""Ctrl-C during a blocking call of the main thread, at a moment that harms nothing.
+
+Python raises KeyboardInterrupt between any two steps of the main thread. Between the steps of a lock
+that the main thread shares with the thread of the connections, it would leave the lock taken, and
+all calls waiting for ever. So for the duration of a call Ctrl-C is only noted, wakes the wait, and
+is acted upon there.
+"""
 
 import asyncio
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """Let Ctrl-C end one blocking wait, without ending the loop that the wait is made on.
+    """Note Ctrl-C in a `with` block, and call `wake`; `take` then does what Ctrl-C is to do.
 
-    A kernel that runs an `await` cell, and `asyncio.run`, answer Ctrl-C with a handler that cancels
-    a task, which a blocked thread would see only after its wait. For the wait's duration this one
-    stands in its place. In all other places Python's own handler does what is needed.
+    A handler that Python does not run, such as "ignore", stays in its place, and so does every
+    handler when the block is not the main thread's.
     """
 
-    def __init__(self) -> None:
-        self.is_awaited = False
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._is_noted = False
         self._handler: Callable[[int, FrameType | None], object] | None = None
 
-    def listen(self) -> None:
-        """Take the place of a loop's handler, if there is one."""
-        if threading.current_thread() is not threading.main_thread() or not _in_a_loop():
-            return
-        handler = signal.getsignal(signal.SIGINT)
-        if callable(handler) and handler is not signal.default_int_handler:
-            self._handler, self.is_awaited = handler, True
-            signal.signal(signal.SIGINT, self._receive)
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._note)
+        return self
 
-    def hand_on(self) -> None:
-        """Tell the loop's handler, and leave the task by cancellation.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+        self.take()
 
+    def take(self) -> None:
+        """Do what the handler does that stood before; nothing when there was no Ctrl-C.
+
+        The handler of a kernel that runs an `await` cell, and that of `asyncio.run`, cancel the task,
+        which a blocked thread would see only after its wait: then the task is left by cancellation.
         A KeyboardInterrupt that escapes from a task ends the loop, which in a notebook is the
         kernel's.
         """
-        if self._handler is not None:
-            self._handler(signal.SIGINT, None)
-            raise asyncio.CancelledError("interrupted") from None
+        if not self._is_noted or self._handler is None:
+            return
+        self._is_noted = False
+        self._handler(signal.SIGINT, None)  # Python's own raises KeyboardInterrupt
+        if _in_a_loop():
+            raise asyncio.CancelledError("interrupted")
 
-    def restore(self) -> None:
-        """Put the loop's handler back."""
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-
-    def _receive(self, signum: int, frame: FrameType | None) -> None:
-        if self.is_awaited:
-            self.is_awaited = False
-            raise KeyboardInterrupt
-        if self._handler is not None:
-            self._handler(signum, frame)
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        self._is_noted = True
+        self._wake()
 
 
 def _in_a_loop() -> bool:

@@ -1,7 +1,7 @@
 """Rows of market data as the API's JSON text, many at a time.
 
-A number's digits are looked up four at a time in a table of 32-bit words, into a matrix with one
-line of words per row; leading zeros and padding are null bytes, which are deleted in the end.
+A number's digits are looked up four at a time in tables of 32-bit words, each word a column of a
+matrix with one line per row; leading zeros and padding are null bytes, which are deleted in the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.exchange.market import UNIT, AggTrades, Bars, Ints, Trades
+from bwsresearch.exchange.amounts import UNIT, Amounts, Ints, divided, split
+from bwsresearch.exchange.market import AggTrades, Bars, Trades
 
 __all__ = [
     "agg_trades_json",
@@ -27,15 +28,15 @@ Blob: TypeAlias = tuple[bytes, Ints]
 
 _Words: TypeAlias = npt.NDArray[np.uint32]
 _Piece: TypeAlias = str | _Words
-"""Text that all rows share, or each row's words of four characters; null bytes do not count."""
+"""Text that all rows share, or each row's word of four characters; null bytes do not count."""
 
 _FOUR: Final[_Words] = np.array([f"{i:04d}" for i in range(10_000)], "S4").view(np.uint32)
-_POWERS: Final = 10 ** np.arange(1, 19, dtype=np.int64)
-_DIGITS: Final = 20
-_SHOWN: Final[_Words] = np.frombuffer(
-    b"".join(bytes(_DIGITS - shown) + b"\xff" * shown for shown in range(_DIGITS)), np.uint32
-).reshape(_DIGITS, -1)
-"""By number of digits: the mask of the words that end with them."""
+_LAST: Final[_Words] = np.array([str(i).rjust(4, "\0") for i in range(10_000)], "S4").view(
+    np.uint32
+)
+"""Without leading zeros."""
+_LEADING: Final[_Words] = np.where(np.arange(10_000) > 0, _LAST, 0).astype(np.uint32)
+"""Nothing at all for 0, which others follow."""
 _FLAG: Final[_Words] = np.frombuffer(b"false\0\0\0true\0\0\0\0", np.uint32).reshape(2, 2)
 
 
@@ -48,7 +49,8 @@ def decimal(units: int) -> str:
 def page(blob: Blob, first: int, last: int) -> bytes:
     """Return the rows [first, last) of a blob as a JSON array."""
     text, offsets = blob
-    return b"[" + text[offsets[first] : max(offsets[last] - 1, offsets[first])] + b"]"
+    rows = memoryview(text)[offsets[first] : max(offsets[last] - 1, offsets[first])]
+    return b"".join((b"[", rows, b"]"))  # copies once, where + would thrice
 
 
 def klines_json(bars: Bars) -> bytes:
@@ -62,7 +64,8 @@ def klines_blob(bars: Bars) -> Blob:
 
 
 def _rows_of(bars: Bars) -> _Words:
-    values = {name: _divided(getattr(bars, name), UNIT) for name in _VALUES}
+    values = {name: Amounts(*divided(getattr(bars, name), UNIT)) for name in _VALUES[:4]}
+    values |= {name: getattr(bars, name) for name in _VALUES[4:]}
     return _klines(bars.open_time, bars.close_time, bars.trades, values)
 
 
@@ -71,7 +74,7 @@ def recorded_blob(columns: Mapping[str, npt.NDArray[np.generic]]) -> Blob:
 
     `columns` holds int64 microseconds and counts, and float64 amounts.
     """
-    values = {name: _split(columns[name].astype(np.float64)) for name in _VALUES}
+    values = {name: split(columns[name]) for name in _VALUES}
     opens, closes = (columns[name].astype(np.int64) // 1000 for name in ("open_time", "close_time"))
     return _blob(_klines(opens, closes, columns["trades"].astype(np.int64), values))
 
@@ -88,81 +91,72 @@ _VALUES: Final = (
 )
 
 
-def _split(amounts: npt.NDArray[np.float64]) -> tuple[Ints, Ints]:
-    """Return whole and 1e-8 parts; the whole part is cut off first, so that nothing is rounded."""
-    whole = np.floor(amounts)
-    fraction = np.rint((amounts - whole) * UNIT).astype(np.int64)
-    return whole.astype(np.int64) + fraction // UNIT, fraction % UNIT
-
-
-def _klines(
-    opens: Ints, closes: Ints, trades: Ints, values: Mapping[str, tuple[Ints, Ints]]
-) -> _Words:
-    prices = [_amount(*values[name]) for name in _VALUES[:5]]
-    quote, taker, taker_quote = (_amount(*values[name]) for name in _VALUES[5:])
-    line: list[_Piece] = ["[", _whole(opens)]
+def _klines(opens: Ints, closes: Ints, trades: Ints, values: Mapping[str, Amounts]) -> _Words:
+    prices = [_amount(values[name]) for name in _VALUES[:5]]
+    quote, taker, taker_quote = (_amount(values[name]) for name in _VALUES[5:])
+    line: list[_Piece] = ["[", *_whole(opens)]
     for piece in prices:
         line += [',"', *piece, '"']
-    line += [",", _whole(closes), ',"', *quote, '",', _whole(trades)]
+    line += [",", *_whole(closes), ',"', *quote, '",', *_whole(trades)]
     line += [',"', *taker, '","', *taker_quote, '","0"],']
     return _joined(len(opens), line)
 
 
 def trades_json(trades: Trades) -> bytes:
     """Return trades as the JSON array of the API's objects."""
-    line: list[_Piece] = ['{"id":', _whole(trades.id)]
+    line: list[_Piece] = ['{"id":', *_whole(trades.id)]
     line += [',"price":"', *_units(trades.price), '","qty":"', *_units(trades.qty)]
-    line += ['","quoteQty":"', *_units(trades.quote_qty), '","time":', _whole(trades.time)]
-    line += [',"isBuyerMaker":', _flag(trades.is_buyer_maker), ',"isBestMatch":true},']
+    line += ['","quoteQty":"', *_units(trades.quote_qty), '","time":', *_whole(trades.time)]
+    line += [',"isBuyerMaker":', *_flag(trades.is_buyer_maker), ',"isBestMatch":true},']
     return _array(_joined(len(trades), line))
 
 
 def agg_trades_json(trades: AggTrades) -> bytes:
     """Return aggregate trades as the JSON array of the API's objects."""
-    line: list[_Piece] = ['{"a":', _whole(trades.id)]
+    line: list[_Piece] = ['{"a":', *_whole(trades.id)]
     line += [',"p":"', *_units(trades.price), '","q":"', *_units(trades.qty)]
-    line += ['","f":', _whole(trades.first_id), ',"l":', _whole(trades.last_id)]
-    line += [',"T":', _whole(trades.time), ',"m":', _flag(trades.is_buyer_maker), ',"M":true},']
+    line += ['","f":', *_whole(trades.first_id), ',"l":', *_whole(trades.last_id)]
+    line += [',"T":', *_whole(trades.time), ',"m":', *_flag(trades.is_buyer_maker), ',"M":true},']
     return _array(_joined(len(trades), line))
 
 
 def _units(amounts: Ints) -> list[_Piece]:
-    return _amount(*_divided(amounts, UNIT))
+    return _amount(Amounts(*divided(amounts, UNIT)))
 
 
-def _amount(whole: Ints, fraction: Ints) -> list[_Piece]:
-    high, low = _divided(fraction, 10_000)
-    return [_whole(whole), ".", np.stack([_FOUR[high], _FOUR[low]], axis=1)]
+def _amount(amounts: Amounts) -> list[_Piece]:
+    high, low = divided(amounts.parts, 10_000)
+    return [*_whole(amounts.whole), ".", _FOUR[high], _FOUR[low]]
 
 
-def _divided(numbers: Ints, by: int) -> tuple[Ints, Ints]:
-    quotient = numbers // by  # NumPy divides by a constant several times faster than divmod does
-    return quotient, numbers - quotient * by
-
-
-def _whole(numbers: Ints) -> _Words:
-    """Return whole numbers: as many words as the widest needs."""
-    groups, rest = [], numbers
+def _whole(numbers: Ints) -> list[_Words]:
+    """Return whole numbers in as many words as the widest needs."""
+    words: list[_Words] = []
+    rest = numbers
     for _ in range((len(str(int(numbers.max(initial=0)))) - 1) // 4):
-        rest, group = _divided(rest, 10_000)
-        groups.append(_FOUR[group])
-    words = np.stack([_FOUR[rest], *reversed(groups)], axis=1)
-    digits = np.searchsorted(_POWERS, numbers, side="right") + 1
-    return words & _SHOWN[:, -words.shape[1] :][digits]
+        upper, group = divided(rest, 10_000)
+        word = _FOUR[group]
+        if not upper.all():
+            word = np.where(upper > 0, word, (_LEADING if words else _LAST)[group])
+        words.append(word)
+        rest = upper
+    return [(_LEADING if words else _LAST)[rest], *reversed(words)]
 
 
-def _flag(values: npt.NDArray[np.bool_]) -> _Words:
-    return _FLAG[values.astype(np.int64)]
+def _flag(values: npt.NDArray[np.bool_]) -> list[_Words]:
+    return list(_FLAG[values.astype(np.int64)].T)
 
 
 def _joined(count: int, line: Sequence[_Piece]) -> _Words:
     """Return the pieces of every row side by side."""
-    pieces = [_text(piece) if isinstance(piece, str) else piece for piece in line]
-    words = np.empty((count, sum(piece.shape[-1] for piece in pieces)), np.uint32)
+    texts = [_text(piece) if isinstance(piece, str) else np.zeros(1, np.uint32) for piece in line]
+    words = np.empty((count, sum(map(len, texts))), np.uint32)
+    words[:] = np.concatenate(texts)
     at = 0
-    for piece in pieces:
-        words[:, at : at + piece.shape[-1]] = piece
-        at += piece.shape[-1]
+    for piece, text in zip(line, texts, strict=True):
+        if not isinstance(piece, str):
+            words[:, at] = piece
+        at += len(text)
     return words
 
 

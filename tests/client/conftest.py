@@ -306,8 +306,8 @@ async def script():
     async def start(code, *args):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-X",
-            "dev",
+            "-W",
+            "default",
             "-c",
             textwrap.dedent(code),
             *args,

@@ -100,6 +100,11 @@ def test_a_timeout_cancels_the_coroutine(bridge):
     assert ended.wait(10)
 
 
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, None])
+def test_a_timeout_may_be_endless(timeout, bridge):
+    assert bridge.run(nested(bridge, 1), timeout=timeout) == 1
+
+
 def test_a_nested_timeout_cancels_the_inner_coroutine_alone(bridge):
     ended = []
 

@@ -48,6 +48,53 @@ async def test_ctrl_c_ends_the_call_at_once_and_the_next_call_works(way, scripte
     assert [request["method"] for _, request in server.requests] == ["time", "ping"]
 
 
+FAST = """
+    import sys
+    from bwsresearch.client.sync import Client
+    client = Client(sys.argv[1])
+    client.ping()
+    for _ in range(int(sys.argv[2])):
+        try:
+            print("go", flush=True)
+            while True: client.ping()
+        except KeyboardInterrupt: pass
+    print(client.ping())
+"""
+
+
+async def test_ctrl_c_between_fast_calls_never_breaks_the_client(exchange, script):
+    times = 50
+    running = await script(FAST, exchange.url, str(times))
+    for _ in range(times):
+        assert await running.line() == "go"
+        os.kill(running.pid, signal.SIGINT)
+    assert await running.end() == (0, ["Ping()"], "")
+
+
+async def test_a_users_own_handler_is_called_and_the_call_goes_on(scripted, script):
+    answered = asyncio.Event()
+
+    async def serve(link):
+        request = await link.request()
+        await answered.wait()
+        await link.answer(request, {})
+
+    code = """
+    import signal, sys
+    from bwsresearch.client.sync import Client
+    client = Client(sys.argv[1], timeout=3600)
+    signal.signal(signal.SIGINT, lambda *_: print("heard", flush=True))
+    print(client.ping())
+    """
+    async with scripted(serve) as server:
+        running = await script(code, server.url)
+        await asyncio.wait_for(server.requested(1), 30)
+        os.kill(running.pid, signal.SIGINT)
+        assert await running.line() == "heard"
+        answered.set()
+        assert await running.end() == (0, ["Ping()"], "")
+
+
 async def test_a_task_can_catch_the_interrupt_as_a_cancellation(scripted, script):
     async def serve(link):
         while True:
@@ -77,40 +124,89 @@ async def test_a_task_can_catch_the_interrupt_as_a_cancellation(scripted, script
         assert await running.end() == (0, ["cancelled", "interrupted"], "")
 
 
-def test_no_handler_is_touched_without_a_loop_or_off_the_main_thread():
-    before = signal.getsignal(signal.SIGINT)
-    interrupt = Interrupt()
-    interrupt.listen()
-    assert signal.getsignal(signal.SIGINT) is before
-
-    async def off_the_main_thread():
-        Interrupt().listen()
-
-    thread = threading.Thread(target=lambda: asyncio.run(off_the_main_thread()))
-    thread.start()
-    thread.join()
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-async def test_a_loops_handler_is_put_back_and_told():
+@pytest.fixture
+def handler():
+    """Stand in for a handler of the user's, or a loop's: it notes that it was called."""
     told = []
 
-    def handler(signum, _):
+    def note(signum, _):
         told.append(signum)
 
-    before = signal.signal(signal.SIGINT, handler)
+    before = signal.signal(signal.SIGINT, note)
+    note.told = told
+    yield note
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def woken():
+    return []
+
+
+@pytest.fixture
+def interrupt(woken):
+    return Interrupt(lambda: woken.append(True))
+
+
+def test_ctrl_c_is_noted_and_raised_where_it_is_taken(interrupt, woken):
+    before = signal.getsignal(signal.SIGINT)
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interrupt:
+        interrupt.take()
+        signal.raise_signal(signal.SIGINT)
+        reached.append("after the signal")
+        assert woken == [True]
+        interrupt.take()
+        reached.append("never")
+    assert reached == ["after the signal"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_that_nobody_took_is_raised_at_the_end(interrupt):
+    with pytest.raises(KeyboardInterrupt), interrupt:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_users_handler_is_called_and_the_wait_goes_on(handler, interrupt):
+    with interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert handler.told == []
+        interrupt.take()
+        interrupt.take()
+        assert handler.told == [signal.SIGINT]
+    assert handler.told == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+async def test_a_task_is_left_by_cancellation_when_its_loop_handles_ctrl_c(handler, interrupt):
+    with pytest.raises(asyncio.CancelledError), interrupt:
+        signal.raise_signal(signal.SIGINT)
+        interrupt.take()
+    assert handler.told == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_ignored_ctrl_c_stays_ignored(interrupt, woken):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        interrupt = Interrupt()
-        interrupt.listen()
-        assert signal.getsignal(signal.SIGINT) == interrupt._receive
-        with pytest.raises(KeyboardInterrupt):
+        with interrupt:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             signal.raise_signal(signal.SIGINT)
-        with pytest.raises(asyncio.CancelledError):
-            interrupt.hand_on()
-        assert told == [signal.SIGINT]
-        signal.raise_signal(signal.SIGINT)  # a second one goes to the loop
-        assert told == [signal.SIGINT] * 2
-        interrupt.restore()
-        assert signal.getsignal(signal.SIGINT) is handler
+        assert woken == []
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_touch_no_handler(interrupt):
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work():
+        with interrupt:
+            seen.append(signal.getsignal(signal.SIGINT))
+            interrupt.take()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
