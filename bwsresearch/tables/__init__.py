@@ -9,6 +9,7 @@ that rows are the same whether they came as milliseconds, as microseconds or fro
 from bwsresearch.tables.arrow import arrow_schema, checked_arrow, from_arrow, to_arrow
 from bwsresearch.tables.columns import (
     BadRow,
+    ascends,
     checked,
     concat,
     empty,
@@ -22,6 +23,8 @@ from bwsresearch.tables.decode import decode_agg_trades, decode_klines, decode_t
 from bwsresearch.tables.frames import depth_frame, frame, wide
 from bwsresearch.tables.schemas import (
     AGG_TRADES,
+    BOOK_TICKERS,
+    DEPTH,
     KLINES,
     SCHEMAS,
     TRADES,
@@ -32,6 +35,8 @@ from bwsresearch.tables.schemas import (
 
 __all__ = [
     "AGG_TRADES",
+    "BOOK_TICKERS",
+    "DEPTH",
     "KLINES",
     "SCHEMAS",
     "TRADES",
@@ -40,6 +45,7 @@ __all__ = [
     "Columns",
     "Schema",
     "arrow_schema",
+    "ascends",
     "checked",
     "checked_arrow",
     "concat",

@@ -11,6 +11,7 @@ from bwsresearch.times import Ms
 
 __all__ = [
     "BadRow",
+    "ascends",
     "checked",
     "concat",
     "empty",
@@ -120,10 +121,24 @@ def unique(schema: Schema, columns: Columns) -> Columns:
 
     What is sorted and unique already is returned as it is, not copied.
     """
-    keys = columns[schema.key]
-    if (keys[1:] > keys[:-1]).all():
+    if ascends(schema, columns):
         return columns
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    is_last = np.append(ordered[1:] != ordered[:-1], True)
+    keys = [columns[name] for name in schema.order]
+    order = np.lexsort(keys[::-1])
+    is_last = np.zeros(len(order), np.bool_)
+    is_last[-1:] = True
+    for key in keys:
+        ordered = key[order]
+        is_last[:-1] |= ordered[1:] != ordered[:-1]
     return sliced(columns, order[is_last])
+
+
+def ascends(schema: Schema, columns: Columns) -> bool:
+    """Whether the rows are sorted by key, each key once."""
+    is_after: npt.NDArray[np.bool_] = np.zeros(max(length(columns) - 1, 0), np.bool_)
+    is_level = ~is_after
+    for name in schema.order:
+        key = columns[name]
+        is_after |= is_level & (key[1:] > key[:-1])
+        is_level &= key[1:] == key[:-1]
+    return bool(is_after.all())

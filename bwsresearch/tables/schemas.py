@@ -6,7 +6,17 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AGG_TRADES", "KLINES", "SCHEMAS", "TRADES", "Column", "Columns", "Schema"]
+__all__ = [
+    "AGG_TRADES",
+    "BOOK_TICKERS",
+    "DEPTH",
+    "KLINES",
+    "SCHEMAS",
+    "TRADES",
+    "Column",
+    "Columns",
+    "Schema",
+]
 
 Column: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.bool_]
 Columns: TypeAlias = dict[str, Column]
@@ -22,11 +32,12 @@ class Schema:
     """What one kind of rows consists of.
 
     Attributes:
-        name: "klines", "aggs" or "trades"; also the top folder of the cache.
+        name: "klines", "aggs", "trades", …; also the top folder of the cache.
         time: the field that becomes the index.
         key: the field that is unique and that rows are sorted by.
         dtypes: the dtype of every field, in the order of the frame.
         stamps: the fields that are times.
+        within: further fields that rows are told apart and sorted by, where the key repeats.
     """
 
     name: str
@@ -34,6 +45,12 @@ class Schema:
     key: str
     dtypes: dict[str, np.dtype[np.generic]]
     stamps: frozenset[str]
+    within: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All fields that rows are told apart and sorted by, the first counts most."""
+        return (self.key, *self.within)
 
 
 KLINES: Final = Schema(
@@ -90,5 +107,49 @@ TRADES: Final = Schema(
 )
 """Single trades. Source: web-socket-api.md "Historical trades"."""
 
-SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in (KLINES, AGG_TRADES, TRADES)}
+DEPTH: Final = Schema(
+    "depth",
+    "time",
+    "last_update_id",
+    {
+        "time": _INT,
+        "first_update_id": _INT,
+        "last_update_id": _INT,
+        "is_bid": _BOOL,
+        "price": _FLOAT,
+        "qty": _FLOAT,
+        "local_ns": _INT,
+    },
+    frozenset({"time"}),
+    ("first_update_id", "is_bid", "price"),
+)
+"""Changes of the book, one level each: its new size, 0 when it is gone.
+
+A whole book has `first_update_id` 0. `local_ns` is when it was received, by the recorder's clock.
+Source: web-socket-streams.md "Diff. Depth Stream"; web-socket-api.md "Order book".
+"""
+
+BOOK_TICKERS: Final = Schema(
+    "book_tickers",
+    "time",
+    "update_id",
+    {
+        "time": _INT,
+        "update_id": _INT,
+        "bid_price": _FLOAT,
+        "bid_qty": _FLOAT,
+        "ask_price": _FLOAT,
+        "ask_qty": _FLOAT,
+        "local_ns": _INT,
+    },
+    frozenset({"time"}),
+)
+"""Best bid and ask after each update; the stream has no time, so it is the recorder's.
+
+Source: web-socket-streams.md "Individual Symbol Book Ticker Streams".
+"""
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    s.name: s for s in (KLINES, AGG_TRADES, TRADES, DEPTH, BOOK_TICKERS)
+}
 """Every schema by its name."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from bwsresearch.exchange.fills.recent import Recent
 from bwsresearch.exchange.fills.resting import UNKNOWN, fills_of, told
 from bwsresearch.exchange.fills.settings import ModelConfig
 from bwsresearch.exchange.fills.shown import ShownSide
@@ -26,6 +25,7 @@ from bwsresearch.exchange.trading.liquidity import (
     Triggered,
 )
 from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.recent import Recent
 from bwsresearch.exchange.trading.steps import Evidence
 
 __all__ = ["DepthTrades"]
@@ -37,18 +37,13 @@ class DepthTrades:
 
     config: ModelConfig = field(default_factory=ModelConfig)
     last: int = 0
-    bids: ShownSide = field(init=False)
-    asks: ShownSide = field(init=False)
+    bids: ShownSide = field(default_factory=lambda: ShownSide(is_bid=True))
+    asks: ShownSide = field(default_factory=lambda: ShownSide(is_bid=False))
     _update_id: int = -1
     _book_time: int | None = None
     _print_time: int = -1
     _prints: Recent = field(default_factory=Recent)
     _unknown: dict[int, Order] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        replenishes = self.config.replenish == "on_increase"
-        self.bids = ShownSide(is_bid=True, replenishes=replenishes)
-        self.asks = ShownSide(is_bid=False, replenishes=replenishes)
 
     @property
     def model(self) -> str:

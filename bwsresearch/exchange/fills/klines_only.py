@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from bwsresearch.exchange.fills.recent import Recent
 from bwsresearch.exchange.fills.resting import UNKNOWN
 from bwsresearch.exchange.fills.settings import ModelConfig, exact
 from bwsresearch.exchange.trading.amounts import UNIT, floored
@@ -27,6 +26,7 @@ from bwsresearch.exchange.trading.liquidity import (
     Triggered,
 )
 from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.recent import Recent
 from bwsresearch.exchange.trading.steps import Evidence
 
 __all__ = ["KlinesOnly"]

@@ -10,7 +10,7 @@ MODELS: Final = ("depth+trades@1", "trades@1", "klines@1", "self@1")
 """Best first; "self@1" watches no market."""
 _WORDS: Final = {
     "id": MODELS,
-    "replenish": ("on_increase", "never"),
+    "replenish": ("on_increase",),
     "touch_fill": ("queue", "never", "optimistic"),
     "bar_path": ("worst", "best"),
 }
@@ -28,8 +28,8 @@ class ModelConfig:
         feed_latency: seconds until a client sees a market event; likewise.
         response_latency: seconds until a client sees an answer; likewise.
         max_book_age: seconds after which a book counts as none.
-        replenish: "on_increase": what was taken of a level comes back only as its shown size grows;
-            "never": not before the level has gone.
+        replenish: when a level of which something was taken gives more. "on_increase": as far as it
+            grows, or once it was gone.
         touch_fill: what a trade at an order's own price gives. "queue": what is left behind the
             queue, nothing where the model knows no queue; "never"; "optimistic": as if there were none.
         ladder_frac: trades@1: size of each of 20 levels, as a part of the volume of the last minute.

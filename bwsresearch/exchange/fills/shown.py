@@ -7,6 +7,7 @@ printed since have taken some more; the rest is what can still be had.
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 __all__ = ["ShownSide"]
 
@@ -19,11 +20,10 @@ class ShownSide:
     """
 
     is_bid: bool
-    replenishes: bool = True
     sizes: dict[int, int] = field(default_factory=dict)
     _ranks: list[int] = field(default_factory=list)
     _bound: int | None = None
-    _used: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _used: dict[int, int] = field(default_factory=dict)
     _printed: dict[int, int] = field(default_factory=dict)
     _reached: int | None = None
 
@@ -42,6 +42,11 @@ class ShownSide:
         if size is not None:
             return size
         return 0 if self._bound is not None and self.rank(price) >= self._bound else None
+
+    def top(self, limit: int | None = None) -> tuple[tuple[int, int], ...]:
+        """Return (price, size) of the best levels that are shown, all without a limit."""
+        sizes = self.sizes
+        return tuple((abs(r), sizes[abs(r)]) for r in islice(reversed(self._ranks), limit))
 
     # ---- what the market shows ---------------------------------------------------------------
 
@@ -70,13 +75,13 @@ class ShownSide:
                 self._resized(price, size)
 
     def _resized(self, price: int, size: int) -> None:
-        """Give back of what was used no more than the level has grown; forget it with the level."""
-        used, before = self._used[price]
-        if self.replenishes:
-            used -= max(size - before, 0)
-        if size and used > 0:
-            self._used[price] = used, size
-        else:
+        """Keep what was used as part of what is shown, and forget it with the level.
+
+        So a level gives what it has grown by, and never again what it showed before: all that is had
+        of it is at most its first size and what it grew by since.
+        """
+        self._used[price] = min(self._used[price], size)
+        if not size:
             del self._used[price]
 
     def settle(self) -> None:
@@ -94,11 +99,11 @@ class ShownSide:
 
     def use(self, price: int, qty: int) -> None:
         """Note what an own order takes of a level."""
-        self._used[price] = self.used(price) + qty, self.sizes[price]
+        self._used[price] = self.used(price) + qty
 
     def used(self, price: int) -> int:
         """Return what own orders have taken of a level."""
-        return self._used[price][0] if price in self._used else 0
+        return self._used.get(price, 0)
 
     def available(self, price: int) -> int:
         """Return what is left of a level."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from bwsresearch.exchange.fills.recent import Recent
 from bwsresearch.exchange.fills.resting import UNKNOWN, fills_of
 from bwsresearch.exchange.fills.settings import ModelConfig, exact
 from bwsresearch.exchange.trading.amounts import floored
 from bwsresearch.exchange.trading.book import Book, Stops
 from bwsresearch.exchange.trading.liquidity import MarketEvent, Offer, Outcome, Print, Triggered
 from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.recent import Recent
 from bwsresearch.exchange.trading.steps import Evidence
 
 __all__ = ["LEVELS", "WINDOW_MS", "TradesOnly"]

@@ -34,6 +34,13 @@ class Side:
             heapq.heappush(self._heap, -price if self.is_bid else price)
         level[order.order_id] = order
 
+    def to_place(self, order: Order) -> None:
+        """Put an order that has waited for its market before those who came meanwhile."""
+        level = self.levels[order.ticket.price]
+        for other in list(level.values()):
+            if _came(other) > _came(order):
+                level.move_to_end(other.order_id)
+
     def remove(self, order: Order) -> None:
         """Take an order off."""
         price = order.ticket.price
@@ -75,6 +82,11 @@ class Side:
 
     def __len__(self) -> int:
         return sum(len(level) for level in self.levels.values())
+
+
+def _came(order: Order) -> tuple[int, bool, int]:
+    """When an order came; of one moment, those that a price had to trigger came last."""
+    return order.working_time, order.ticket.is_algo, order.order_id
 
 
 @dataclass(slots=True)

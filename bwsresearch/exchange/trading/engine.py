@@ -304,6 +304,8 @@ class Engine:
             del venue.waiting[order.order_id]
             if order.is_open and self._affords(venue, order, step):
                 self._work(venue, order, step)
+            if order.is_resting:
+                venue.book.side(is_buy=order.is_buy).to_place(order)
 
     # ---- cancelling and amending -------------------------------------------------------------
 
