@@ -1,9 +1,10 @@
 """Klines of any range: what the cache lacks is fetched in pages of 1000, checked and kept."""
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,7 @@ from bwsresearch.times import TimeLike, as_interval, next_open, open_time
 __all__ = ["klines"]
 
 
-async def klines(
+def klines(
     symbols: str | Iterable[str],
     interval: str,
     *,
@@ -44,7 +45,7 @@ async def klines(
     timeout: float | None = None,
     in_flight: int = 16,
     client: Client | None = None,
-) -> pd.DataFrame:
+) -> Coroutine[Any, Any, pd.DataFrame]:
     """Return klines of [start, end), oldest first, one row per bar; pages, limits and cache included.
 
     Index `open_time` (datetime64[us, UTC]); columns open high low close float64 (quote), volume
@@ -71,56 +72,83 @@ async def klines(
         BadSymbol: when the exchange does not know the symbol.
         Disconnected, Timeout, Banned, ServerError: the pages that came are in the cache.
     """
-    names, step, mode = as_symbols(symbols), as_interval(interval), as_cache_mode(cache)
-    span, width, seconds = Span(start, end, period), as_in_flight(in_flight), as_timeout(timeout)
-    connection = connection_of(client)
-    title = f"{names[0] if len(names) == 1 else f'{len(names)} symbols'} {step}"
-    with Progress(title, wanted=progress) as shown:
-        lane = Lane(connection, shown, width, seconds)
-        pull = _Pull(lane, step, mode, await server_of(connection))
-        frames = await pull.frames(names, span, closed=closed)
-    return frames[names[0]] if isinstance(symbols, str) else tables.wide(frames)
+    __tracebackhide__ = True
+    ask = _Ask(
+        as_symbols(symbols),
+        isinstance(symbols, str),
+        as_interval(interval),
+        Span(start, end, period),
+        closed,
+        as_cache_mode(cache),
+    )
+    shown = Progress(ask.title, wanted=progress)
+    return _frame(
+        ask, Lane(connection_of(client), shown, as_in_flight(in_flight), as_timeout(timeout))
+    )
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """What is asked for; `is_flat` for one symbol that was not in a list."""
+
+    symbols: list[str]
+    is_flat: bool
+    interval: Interval
+    span: Span
+    closed: bool
+    mode: CacheMode
+
+    @property
+    def title(self) -> str:
+        """What stands before the bar."""
+        count = len(self.symbols)
+        return f"{self.symbols[0] if count == 1 else f'{count} symbols'} {self.interval}"
+
+
+async def _frame(ask: _Ask, lane: Lane) -> pd.DataFrame:
+    with lane.progress:
+        frames = await _Pull(ask, lane, await server_of(lane.client)).frames()
+    return frames[ask.symbols[0]] if ask.is_flat else tables.wide(frames)
 
 
 @dataclass
 class _Pull:
     """One call of `klines`."""
 
+    ask: _Ask
     lane: Lane
-    interval: Interval
-    mode: CacheMode
     server: str
 
-    async def frames(
-        self, names: list[str], span: Span, *, closed: bool
-    ) -> dict[str, pd.DataFrame]:
-        now_ms = await self._now() if needs_clock(span) or not closed else None
-        want = self._wanted(span, now_ms, closed=closed)
-        bars = [Bars(self._series(name), self.interval, want) for name in names]
+    async def frames(self) -> dict[str, pd.DataFrame]:
+        """Return a frame for each symbol."""
+        ask = self.ask
+        now_ms = await self._now() if needs_clock(ask.span) or not ask.closed else None
+        want = self._wanted(now_ms)
+        bars = [Bars(self._series(name), ask.interval, want) for name in ask.symbols]
         try:
             await self._fill(bars, now_ms)
-            if not closed and now_ms is not None:
+            if not ask.closed and now_ms is not None:
                 running = (partial(one.fetch_running, self.lane, now_ms) for one in bars)
                 await self.lane.run(running)
             await self.lane.run(one.series.flush for one in bars)
         finally:
             for one in bars:
                 one.series.save()
-        return {one.series.symbol: self._frame(one, span) for one in bars}
+        return {one.series.symbol: self._framed(one) for one in bars}
 
     def _series(self, name: str) -> Series:
-        return Series(KLINES, name, self.interval, self.server, self.mode)
+        return Series(KLINES, name, self.ask.interval, self.server, self.ask.mode)
 
     async def _now(self) -> int:
         return await server_now(self.lane.client, self.lane.timeout)
 
-    def _wanted(self, span: Span, now_ms: int | None, *, closed: bool) -> Range:
-        want = resolved(span, now_ms or 0)
-        if not span.is_open:
+    def _wanted(self, now_ms: int | None) -> Range:
+        interval, want = self.ask.interval, resolved(self.ask.span, now_ms or 0)
+        if not self.ask.span.is_open:
             return want
-        newest = next_open(self.interval, now_ms or 0, -1 if closed else 0)
-        last = min(open_time(self.interval, want.end_ms - 1), newest)
-        return Range.of(next_open(self.interval, last, 1 - PAGE), want.end_ms)
+        newest = next_open(interval, now_ms or 0, -1 if self.ask.closed else 0)
+        last = min(open_time(interval, want.end_ms - 1), newest)
+        return Range.of(next_open(interval, last, 1 - PAGE), want.end_ms)
 
     async def _fill(self, bars: list[Bars], now_ms: int | None) -> None:
         """Fetch what the cache does not have; ask for the time only if something is missing."""
@@ -135,20 +163,21 @@ class _Pull:
         self.lane.progress.expect(sum(one.pages for one in lacking))
         await self.lane.run(chain.from_iterable(one.jobs(self.lane) for one in lacking))
 
-    def _frame(self, one: Bars, span: Span) -> pd.DataFrame:
-        columns = one.series.rows()
+    def _framed(self, one: Bars) -> pd.DataFrame:
+        columns, interval = one.series.rows(), self.ask.interval
         opens = tables.millis(columns, "open_time")
         # "max" asks for what there is: it has no gap before the first bar.
-        begins = int(opens[0]) if span.period == "max" and len(opens) else one.want.start_ms
+        is_max = self.ask.span.period == "max" and len(opens)
+        begins = int(opens[0]) if is_max else one.want.start_ms
         attrs: dict[str, object] = {
             "symbol": one.series.symbol,
-            "interval": self.interval,
+            "interval": interval,
             "server": self.server,
             "start": one.want.start_ms,
             "end": one.want.end_ms,
             "source": one.series.source,
-            "gaps": gaps(self.interval, opens, begins, one.settled_ms),
+            "gaps": gaps(interval, opens, begins, one.settled_ms),
         }
-        if implied(self.lane.client, one.series.symbol, self.interval):
+        if implied(self.lane.client, one.series.symbol, interval):
             attrs["implied"] = True
         return tables.frame(KLINES, columns, attrs)

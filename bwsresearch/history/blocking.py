@@ -1,6 +1,12 @@
-"""The blocking twin and the awaitable twin of a coroutine function, with its signature and text."""
+"""The blocking twin and the awaitable twin of a function that returns a coroutine.
+
+What is wrong with the arguments is raised by that function at once, in the thread of the caller: the
+coroutine is for what the exchange has to say.
+"""
 
 import functools
+import inspect
+import typing
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,9 +27,9 @@ def blocking(function: Callable[P, Coroutine[Any, Any, R]], module: str) -> Call
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True
-        return default_bridge().call(function, *args, **kwargs)
+        return default_bridge().run(function(*args, **kwargs))
 
-    call.__module__ = module
+    _describe(call, function, module)
     return call
 
 
@@ -37,5 +43,12 @@ def anywhere(
         __tracebackhide__ = True
         return await default_bridge().await_(function(*args, **kwargs))
 
-    call.__module__ = module
+    _describe(call, function, module)
     return call
+
+
+def _describe(call: Any, function: Callable[..., Any], module: str) -> None:
+    """Give a twin its home, and the signature that says what comes out in the end."""
+    signature = inspect.signature(function)
+    *_, result = typing.get_args(signature.return_annotation)
+    call.__module__, call.__signature__ = module, signature.replace(return_annotation=result)

@@ -1,12 +1,13 @@
 """The order book as a frame."""
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import msgspec
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.client.aio import decoded
+from bwsresearch.client.aio import AsyncClient, decoded
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import ServerError
 from bwsresearch.history.download import as_timeout, asked, connection_of
@@ -20,13 +21,13 @@ _MOST: Final = 5000
 """Levels a side; web-socket-api.md "Order book"."""
 
 
-async def depth(
+def depth(
     symbol: str,
     *,
     limit: int = 100,
     timeout: float | None = None,
     client: Client | None = None,
-) -> pd.DataFrame:
+) -> Coroutine[Any, Any, pd.DataFrame]:
     """Return the order book now: bids from the best down, then asks from the best up.
 
     Columns: side (categorical bid, ask), price (quote) and qty (base) float64, cum_qty float64, the
@@ -37,20 +38,23 @@ async def depth(
         ValueError: when `limit` (levels a side) is not 1 to 5000.
         BadSymbol: when the exchange does not know the symbol.
     """
-    name, levels = as_symbol(symbol), as_limit(limit, _MOST, "levels a side")
-    seconds, connection = as_timeout(timeout), connection_of(client)
+    __tracebackhide__ = True
+    request = Depth(as_symbol(symbol), limit=as_limit(limit, _MOST, "levels a side"))
+    return _frame(request, connection_of(client), as_timeout(timeout))
+
+
+async def _frame(request: Depth, connection: AsyncClient, timeout: float | None) -> pd.DataFrame:
     server = await server_of(connection)
-    request = Depth(name, limit=levels)
-    text = await asked(connection, request, seconds)
+    text = await asked(connection, request, timeout)
     try:
         book = decoded(request, text)
     except msgspec.DecodeError as error:
         raise ServerError(f"the server sent a broken book: {error}", method="depth") from None
     attrs: dict[str, object] = {
-        "symbol": name,
+        "symbol": request.symbol,
         "server": server,
         "last_update_id": book.last_update_id,
     }
-    if implied(connection, name, "depth"):
+    if implied(connection, request.symbol, "depth"):
         attrs["implied"] = True
     return tables.depth_frame(book.bids, book.asks, attrs)

@@ -116,6 +116,7 @@ def as_symbols(symbols: object) -> list[str]:
         ValueError: when there is none, one is named twice, or one cannot be a symbol.
         TypeError: when it is neither text nor a sequence of texts.
     """
+    __tracebackhide__ = True
     if not isinstance(symbols, Iterable):
         raise TypeError(
             f"symbols is {symbols!r}, must be text such as 'BTCUSDT', or a list of them"
@@ -123,7 +124,7 @@ def as_symbols(symbols: object) -> list[str]:
     names = [symbols] if isinstance(symbols, str) else list(symbols)
     if not names:
         raise ValueError("symbols is empty, give at least one such as 'BTCUSDT'")
-    upper = [as_symbol(name) for name in names]
+    upper = list(map(as_symbol, names))
     twice = next((name for name in upper if upper.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"symbol {twice} is named twice, name it once")

@@ -1,7 +1,8 @@
 """Trades and aggregate trades: found by time, paged by id, cached by time."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ _SETTLED_MS: Final = 60_000
 """Trades younger than this may still be followed by others of the same moment."""
 
 
-async def agg_trades(
+def agg_trades(
     symbol: str,
     *,
     start: TimeLike | None = None,
@@ -46,7 +47,7 @@ async def agg_trades(
     timeout: float | None = None,
     in_flight: int = 16,
     client: Client | None = None,
-) -> pd.DataFrame:
+) -> Coroutine[Any, Any, pd.DataFrame]:
     """Return the aggregate trades of [start, end), by ascending id, paged and cached.
 
     Index `time` (datetime64[us, UTC], times repeat); columns id int64, price float64 (quote), qty
@@ -54,11 +55,15 @@ async def agg_trades(
     Without a range: the newest `limit` (1000), not cached. `attrs` and errors as for `klines`.
     Source: web-socket-api.md "Aggregate trades".
     """
-    ask = _Ask.of(AGGREGATES, symbol, Span(start, end, period), limit)
-    return await _frame(ask, cache, progress, timeout, in_flight, client)
+    __tracebackhide__ = True
+    ask = _Ask.of(AGGREGATES, symbol, Span(start, end, period), limit, cache)
+    shown = Progress(ask.title, wanted=progress)
+    return _frame(
+        ask, Lane(connection_of(client), shown, as_in_flight(in_flight), as_timeout(timeout))
+    )
 
 
-async def trades(
+def trades(
     symbol: str,
     *,
     start: TimeLike | None = None,
@@ -70,7 +75,7 @@ async def trades(
     timeout: float | None = None,
     in_flight: int = 16,
     client: Client | None = None,
-) -> pd.DataFrame:
+) -> Coroutine[Any, Any, pd.DataFrame]:
     """Return the trades of [start, end), by ascending id, paged and cached.
 
     Index `time` (datetime64[us, UTC], times repeat); columns id int64, price float64 (quote), qty
@@ -78,8 +83,12 @@ async def trades(
     the newest `limit` (1000), not cached. A page weighs 25: aggregate trades are 6 times cheaper.
     `attrs` and errors as for `klines`. Source: web-socket-api.md "Historical trades".
     """
-    ask = _Ask.of(SINGLES, symbol, Span(start, end, period), limit)
-    return await _frame(ask, cache, progress, timeout, in_flight, client)
+    __tracebackhide__ = True
+    ask = _Ask.of(SINGLES, symbol, Span(start, end, period), limit, cache)
+    shown = Progress(ask.title, wanted=progress)
+    return _frame(
+        ask, Lane(connection_of(client), shown, as_in_flight(in_flight), as_timeout(timeout))
+    )
 
 
 @dataclass(frozen=True)
@@ -91,39 +100,38 @@ class _Ask:
     span: Span
     limit: int
 
+    mode: CacheMode
+
     @classmethod
-    def of(cls, kind: Kind, symbol: str, span: Span, limit: int | None) -> "_Ask":
+    def of(cls, kind: Kind, symbol: str, span: Span, limit: int | None, cache: object) -> "_Ask":
         """Return what can be meant; a ValueError or TypeError otherwise."""
-        name = as_symbol(symbol)
+        __tracebackhide__ = True
+        name, mode = as_symbol(symbol), as_cache_mode(cache)
         if not span.is_open and limit is not None:
             raise ValueError(f"limit is {limit!r} beside a range; give one of the two")
         if span.is_open and span.end is not None:
             raise ValueError(f"end is {span.end!r} without start; give start= or period=")
         rows = PAGE if limit is None else limit
-        return cls(kind, name, span, as_limit(rows, PAGE, "rows; for more give start= or period="))
+        most = as_limit(rows, PAGE, "rows; for more give start= or period=")
+        return cls(kind, name, span, most, mode)
+
+    @property
+    def title(self) -> str:
+        """What stands before the bar."""
+        return f"{self.symbol} {self.kind.schema.name}"
 
 
-async def _frame(
-    ask: _Ask,
-    cache: CacheMode,
-    progress: bool | None,
-    timeout: float | None,
-    in_flight: int,
-    client: Client | None,
-) -> pd.DataFrame:
-    mode, width, seconds = as_cache_mode(cache), as_in_flight(in_flight), as_timeout(timeout)
-    connection, schema = connection_of(client), ask.kind.schema
-    server = await server_of(connection)
+async def _frame(ask: _Ask, lane: Lane) -> pd.DataFrame:
+    schema, server = ask.kind.schema, await server_of(lane.client)
     attrs: dict[str, object] = {"symbol": ask.symbol, "server": server}
-    if implied(connection, ask.symbol, schema.name):
+    if implied(lane.client, ask.symbol, schema.name):
         attrs["implied"] = True
-    with Progress(f"{ask.symbol} {schema.name}", wanted=progress) as shown:
-        lane = Lane(connection, shown, width, seconds)
+    with lane.progress:
         if ask.span.is_open:
             columns = await newest(ask.kind, ask.symbol, lane, ask.limit)
             attrs["source"] = "network"
         else:
-            pull = _Pull(ask, lane, Series(schema, ask.symbol, None, server, mode))
+            pull = _Pull(ask, lane, Series(schema, ask.symbol, None, server, ask.mode))
             want, columns = await pull.rows()
             attrs |= {"start": want.start_ms, "end": want.end_ms, "source": pull.series.source}
     attrs["gaps"] = _gaps(columns)

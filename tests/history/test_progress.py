@@ -1,8 +1,12 @@
 import contextlib
 import io
+import os
 import re
+import sys
 
 import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
 
 import bwsresearch as bws
 from bwsresearch.history.progress import Progress
@@ -96,3 +100,55 @@ def test_pages_that_turn_up_later_are_added(terminal):
             progress.arrived(10)
     assert last_state(terminal) == (7, 7)
     assert "70 rows" in terminal.getvalue()
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """A function that runs a cell in a real kernel and returns its messages, by kind."""
+    manager = KernelManager(connection_file=str(tmp_path / "kernel.json"))
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager._kernel_spec = KernelSpec(argv=argv, display_name="this Python")
+    environment = os.environ | {"BWS_SERVER": "local"}
+    with (tmp_path / "kernel.log").open("w") as log:
+        manager.start_kernel(env=environment, stdout=log, stderr=log)
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+
+        def run(code):
+            asked, found = client.execute(code), []
+            while True:
+                message = client.get_iopub_msg(timeout=60)
+                if message["parent_header"].get("msg_id") == asked:
+                    found.append((message["msg_type"], message["content"]))
+                    if found[-1] == ("status", {"execution_state": "idle"}):
+                        return found
+
+        yield run
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_in_a_notebook_the_bar_belongs_to_the_cell_and_ends_full(cells):
+    def outcome(code):
+        found = cells(code)
+        states = [content["data"]["state"] for kind, content in found if kind == "comm_msg"]
+        shown = [content["data"] for kind, content in found if kind == "display_data"]
+        results = [
+            content["data"]["text/plain"] for kind, content in found if kind == "execute_result"
+        ]
+        noise = [content for kind, content in found if kind in ("stream", "error")]
+        assert noise == []
+        return shown, states, results
+
+    pull = "bws.klines('BTCUSDT', '1m', start='2024-01-01', end='2024-01-{:02}')"
+    shown, _, results = outcome(f"import bwsresearch as bws; len({pull.format(2)})")
+    assert (shown, results) == ([], ["1440"])
+    # The thread that draws began in the cell before.
+    for day in (9, 17):
+        blocking = f"len({pull.format(day)})"
+        code = blocking if day == 9 else blocking.replace("bws.", "await bws.aio.")
+        (bar,), states, results = outcome(code)
+        assert "application/vnd.jupyter.widget-view+json" in bar
+        assert results == [str((day - 1) * 1440)]
+        assert "success" in [state.get("bar_style") for state in states]
