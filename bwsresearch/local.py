@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from bwsresearch.cache import Cache, upkeep
@@ -66,10 +66,15 @@ def live_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class LocalEndpoint:
-    """An exchange in this process: the same protocol and limits, without a socket."""
+    """An exchange in this process: the same protocol and limits, without a socket.
+
+    `api_key` is a key that the exchange knows; its connections are logged on with it.
+    """
 
     gateway: Gateway
     clock: Callable[[], int] = live_clock
+    api_key: str | None = field(default=None, repr=False)
+    is_production: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -81,7 +86,10 @@ class LocalEndpoint:
         refusal = self.gateway.connect("local", self.clock())
         if refusal is not None:
             raise Disconnected(f"the local exchange refused: {refusal.body.msg}")
-        return _InProcess(self.gateway, self.clock)
+        session = ServerSession(connected_since_ms=self.clock())
+        if self.api_key is not None:
+            session.log_on(self.api_key, self.clock())
+        return _InProcess(self.gateway, self.clock, session)
 
 
 @dataclass
@@ -90,9 +98,14 @@ class _InProcess:
 
     gateway: Gateway
     clock: Callable[[], int]
-    _session: ServerSession = field(default_factory=ServerSession)
+    _session: ServerSession
     _frames: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     _is_closed: bool = False
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Whether it is logged on already."""
+        return self._session.is_logged_on
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -108,7 +121,7 @@ class _InProcess:
             if self._session.is_struck_out:
                 await self.close()
             return
-        answer = self.gateway.handle(call, self._session.options, "local", self.clock())
+        answer = self.gateway.handle(call, self._session, "local", self.clock())
         self._frames.put_nowait(answer.text)
         if answer.ends:
             await self.close()

@@ -133,7 +133,7 @@ class _Attendant:
         self._server, self._connection = server, connection
         request = connection.request
         asked = options(urlsplit(request.path).query) if request else Options()
-        self._session = ServerSession(asked)
+        self._session = ServerSession(asked, connected_since_ms=server.clock())
         self._replies: asyncio.Queue[tuple[float, bytes, bool]] = asyncio.Queue(_WAITING)
 
     async def work(self) -> None:
@@ -160,7 +160,7 @@ class _Attendant:
         if isinstance(call, bytes):
             return call, self._session.is_struck_out
         gateway, now_ms = self._server.gateway, self._server.clock()
-        answer = gateway.handle(call, self._session.options, _address(self._connection), now_ms)
+        answer = gateway.handle(call, self._session, _address(self._connection), now_ms)
         return answer.text, answer.ends
 
     async def _send(self) -> None:

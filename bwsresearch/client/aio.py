@@ -11,18 +11,22 @@ import copy
 import functools
 import os
 import time
+import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 import msgspec
 
+from bwsresearch.client.access import Access
 from bwsresearch.client.bridge import Bridge, default_bridge
 from bwsresearch.client.connection import Connection
 from bwsresearch.client.described import described
 from bwsresearch.client.transport import Endpoint
-from bwsresearch.errors import BinanceError, Disconnected, Timeout
+from bwsresearch.errors import BinanceError, ClockSkew, Disconnected, Timeout
 from bwsresearch.protocol import methods
+from bwsresearch.protocol.outcomes import lost
+from bwsresearch.protocol.placement import identified
 from bwsresearch.protocol.request import Request, result_type
 from bwsresearch.protocol.results import RateLimit
 from bwsresearch.protocol.session import Reply
@@ -46,6 +50,13 @@ def decoded(request: Request[R], text: bytes) -> R:
     return cast("R", _decoder(type(request)).decode(text))  # result_type is R at run time
 
 
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+_NOBODY: Final = Access()
+
+
 def _asynchronous(
     kind: Callable[P, Request[R]],
 ) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, R]]:
@@ -62,8 +73,10 @@ class AsyncClient:
     Args:
         endpoint: the server.
         timeout: seconds to wait for each reply, connecting included, unless a call says otherwise.
+        access: the key that signs, and what may be sent; market data alone when left out.
         bridge: the thread that holds the connection; the shared one when left out.
         clock: seconds that never run backwards; the age of the connection is measured with it.
+        wall: this machine's epoch milliseconds; its distance to the exchange's time is learned.
     """
 
     def __init__(
@@ -71,13 +84,16 @@ class AsyncClient:
         endpoint: Endpoint,
         *,
         timeout: float = 30.0,
+        access: Access = _NOBODY,
         bridge: Bridge | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = _wall_ms,
     ) -> None:
-        self.endpoint, self.timeout = endpoint, _seconds(timeout)
+        self.endpoint, self.timeout, self.access = endpoint, _seconds(timeout), access
         self.bridge = bridge or default_bridge()
         self.limits: dict[tuple[str, str, int], RateLimit] = {}
-        self._clock = clock
+        self._clock, self._wall = clock, wall
+        self._offset_ms: int | None = None
         self._connection: Connection | None = None
         self._pid = 0
         self._opening: asyncio.Task[Connection] | None = None
@@ -95,6 +111,25 @@ class AsyncClient:
     ticker_24hr = _asynchronous(methods.Ticker24hr)
     ticker_price = _asynchronous(methods.TickerPrice)
     ticker_book = _asynchronous(methods.TickerBook)
+    session_logon = _asynchronous(methods.SessionLogon)
+    session_status = _asynchronous(methods.SessionStatus)
+    session_logout = _asynchronous(methods.SessionLogout)
+    order_place = _asynchronous(methods.OrderPlace)
+    order_test = _asynchronous(methods.OrderTest)
+    order_cancel = _asynchronous(methods.OrderCancel)
+    order_cancel_replace = _asynchronous(methods.OrderCancelReplace)
+    order_amend_keep_priority = _asynchronous(methods.OrderAmendKeepPriority)
+    open_orders_cancel_all = _asynchronous(methods.OpenOrdersCancelAll)
+    account_status = _asynchronous(methods.AccountStatus)
+    order_status = _asynchronous(methods.OrderStatus)
+    open_orders_status = _asynchronous(methods.OpenOrdersStatus)
+    all_orders = _asynchronous(methods.AllOrders)
+    my_trades = _asynchronous(methods.MyTrades)
+    account_rate_limits_orders = _asynchronous(methods.AccountRateLimitsOrders)
+    my_prevented_matches = _asynchronous(methods.MyPreventedMatches)
+    account_commission = _asynchronous(methods.AccountCommission)
+    order_amendments = _asynchronous(methods.OrderAmendments)
+    my_filters = _asynchronous(methods.MyFilters)
 
     async def call(self, request: Request[R], *, timeout: float | None = None) -> R:
         """Send a request and return its result as a record.
@@ -103,6 +138,8 @@ class AsyncClient:
             BinanceError: what the exchange refused, with code and msg.
             Timeout: no reply within `timeout` seconds, the client's own when left out.
             Disconnected: the connection could not be made, or was lost.
+            OutcomeUnknown: an order was sent and not answered; it is never sent again.
+            ValueError: a signed request without a key, or an order that is not allowed.
         """
         text = await self.raw(request, timeout=timeout)
         try:
@@ -170,14 +207,32 @@ class AsyncClient:
         return f"{self.endpoint.name} {state}{weight}"
 
     async def _raw(self, request: Request[Any], seconds: float) -> bytes:
+        self.access.check(request, self.endpoint)
+        request = identified(request, uuid.uuid4().hex[:22])
+        number = self.access.record(request, self._wall())
+        try:
+            result = await self._result(request, seconds)
+        except BinanceError as error:
+            self._record(number, error)
+            raise
+        self._record(number, result)
+        return result
+
+    def _record(self, number: int | None, answer: bytes | BinanceError) -> None:
+        if number is not None and self.access.recorder is not None:
+            self.access.recorder.answered(number, answer, self._wall())
+
+    async def _result(self, request: Request[Any], seconds: float) -> bytes:
+        sent: list[bool] = []
         try:
             async with asyncio.timeout(seconds):
-                reply = await self._reply(request)
+                reply = await self._reply(request, sent)
         except TimeoutError:
+            why = f"no reply of {self.endpoint.name} within {seconds:g} s"
+            if sent and not request.is_read:
+                raise lost(request, why) from None
             raise Timeout(
-                f"no reply of {self.endpoint.name} within {seconds:g} s",
-                method=request.method,
-                hint="try again, or with a longer timeout=",
+                why, method=request.method, hint="try again, or with a longer timeout="
             ) from None
         for limit in reply.rate_limits:
             self.limits[limit.rate_limit_type, limit.interval, limit.interval_num] = limit
@@ -185,14 +240,43 @@ class AsyncClient:
             raise reply.error
         return bytes(reply.result)
 
-    async def _reply(self, request: Request[Any]) -> Reply:
+    async def _reply(self, request: Request[Any], sent: list[bool]) -> Reply:
         link = await self._connected()
         try:
-            return await link.ask(request)
+            return await self._asked(link, request, sent)
         except Disconnected:
-            if not request.is_read:
+            # What nobody has seen may be sent again, and so may what only reads.
+            if sent and not request.is_read:
                 raise
-        return await (await self._connected()).ask(request)
+        return await self._asked(await self._connected(), request, sent)
+
+    async def _asked(self, link: Connection, request: Request[Any], sent: list[bool]) -> Reply:
+        """Ask on one connection; an order whose connection breaks is an OutcomeUnknown."""
+        is_signed = request.security != "NONE"
+        try:
+            now_ms = await self._now_ms(link) if is_signed else None
+            reply = await link.ask(request, now_ms=now_ms, sent=lambda: sent.append(True))
+            if is_signed and isinstance(reply.error, ClockSkew):
+                # The exchange says that it has done nothing.
+                self._offset_ms = None
+                reply = await link.ask(request, now_ms=await self._now_ms(link))
+        except Disconnected as error:
+            if sent and not request.is_read:
+                raise lost(request, f"connection lost after send ({error.msg})") from error
+            raise
+        return reply
+
+    async def _now_ms(self, link: Connection) -> int:
+        """Return the exchange's time, by this machine's clock and what is known of their distance."""
+        if self._offset_ms is None:
+            before = self._wall()
+            reply = await link.ask(methods.Time())
+            if reply.error is not None:
+                raise reply.error
+            server_ms = decoded(methods.Time(), bytes(reply.result)).server_time
+            # The reply was on its way for about half of the time.
+            self._offset_ms = server_ms - (before + self._wall()) // 2
+        return self._wall() + self._offset_ms
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -221,7 +305,13 @@ class AsyncClient:
 
     async def _open(self) -> Connection:
         transport = await self.endpoint.connect()
-        link = Connection(transport, name=self.endpoint.name, opened_s=self._clock())
+        link = Connection(
+            transport,
+            name=self.endpoint.name,
+            opened_s=self._clock(),
+            key=self.access.key,
+            recv_window=self.access.recv_window,
+        )
         self._connection, self._pid = link, os.getpid()
         return link
 

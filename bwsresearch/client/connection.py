@@ -3,16 +3,22 @@
 import asyncio
 import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bwsresearch.client.transport import Transport
 from bwsresearch.errors import BinanceError, Disconnected
+from bwsresearch.protocol.amounts import Amount
 from bwsresearch.protocol.messages import Id
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.session import ClientSession, Event, Reply
+from bwsresearch.protocol.signing import Key
 
 __all__ = ["Connection"]
+
+
+def _unnoticed() -> None:
+    """Do nothing."""
 
 
 class Connection:
@@ -22,29 +28,47 @@ class Connection:
     answers what is in flight and then closes itself.
     """
 
-    def __init__(self, transport: Transport, *, name: str, opened_s: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        name: str,
+        opened_s: float,
+        key: Key | None = None,
+        recv_window: Amount | None = None,
+    ) -> None:
         self.opened_s = opened_s
         self.headers: Mapping[str, str] = transport.headers
         self.loop = asyncio.get_running_loop()
         self.is_fresh = True
         self._name, self._transport = name, transport
-        self._session = ClientSession()
+        self._session = ClientSession(key, recv_window, is_logged_on=transport.is_vouched_for)
         self._waiting: dict[Id, asyncio.Future[Reply]] = {}
         self._is_ending = False
         self._reader = self.loop.create_task(self._read())
 
-    async def ask(self, request: Request[Any]) -> Reply:
+    async def ask(
+        self,
+        request: Request[Any],
+        *,
+        now_ms: int | None = None,
+        sent: Callable[[], None] = _unnoticed,
+    ) -> Reply:
         """Send a request and return its reply, which may be an error of the exchange.
+
+        `now_ms` is the exchange's time, for a request that is signed; `sent` is called right before
+        anything of the request can leave.
 
         Raises:
             Disconnected: the connection was lost before the reply came.
         """
         if self._is_ending:
             raise Disconnected(f"the connection to {self._name} is closing", method=request.method)
-        request_id, frame = self._session.send(request)
+        request_id, frame = self._session.send(request, now_ms=now_ms)
         answer: asyncio.Future[Reply] = self.loop.create_future()
         self._waiting[request_id] = answer
         try:
+            sent()
             await self._transport.send(frame)
             return await answer
         except BinanceError as error:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from bwsresearch.client.access import Access
 from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.bridge import Bridge
 from bwsresearch.client.described import described
@@ -36,14 +37,20 @@ class Client:
     Args:
         server: a URL, `ws://…` or `wss://…`, or an endpoint.
         timeout: seconds to wait for each reply, connecting included.
+        access: the key that signs, and what may be sent; market data alone when left out.
         bridge: the thread that holds the connection; the shared one when left out.
     """
 
     def __init__(
-        self, server: str | Endpoint, *, timeout: float = 30.0, bridge: Bridge | None = None
+        self,
+        server: str | Endpoint,
+        *,
+        timeout: float = 30.0,
+        access: Access | None = None,
+        bridge: Bridge | None = None,
     ) -> None:
         endpoint = WebSocketEndpoint(server) if isinstance(server, str) else server
-        self.aio = AsyncClient(endpoint, timeout=timeout, bridge=bridge)
+        self.aio = AsyncClient(endpoint, timeout=timeout, access=access or Access(), bridge=bridge)
 
     ping = _blocking(methods.Ping)
     time = _blocking(methods.Time)
@@ -58,6 +65,25 @@ class Client:
     ticker_24hr = _blocking(methods.Ticker24hr)
     ticker_price = _blocking(methods.TickerPrice)
     ticker_book = _blocking(methods.TickerBook)
+    session_logon = _blocking(methods.SessionLogon)
+    session_status = _blocking(methods.SessionStatus)
+    session_logout = _blocking(methods.SessionLogout)
+    order_place = _blocking(methods.OrderPlace)
+    order_test = _blocking(methods.OrderTest)
+    order_cancel = _blocking(methods.OrderCancel)
+    order_cancel_replace = _blocking(methods.OrderCancelReplace)
+    order_amend_keep_priority = _blocking(methods.OrderAmendKeepPriority)
+    open_orders_cancel_all = _blocking(methods.OpenOrdersCancelAll)
+    account_status = _blocking(methods.AccountStatus)
+    order_status = _blocking(methods.OrderStatus)
+    open_orders_status = _blocking(methods.OpenOrdersStatus)
+    all_orders = _blocking(methods.AllOrders)
+    my_trades = _blocking(methods.MyTrades)
+    account_rate_limits_orders = _blocking(methods.AccountRateLimitsOrders)
+    my_prevented_matches = _blocking(methods.MyPreventedMatches)
+    account_commission = _blocking(methods.AccountCommission)
+    order_amendments = _blocking(methods.OrderAmendments)
+    my_filters = _blocking(methods.MyFilters)
 
     def call(self, request: Request[R], *, timeout: float | None = None) -> R:
         """Send a request and return its result as a record.

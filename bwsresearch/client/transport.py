@@ -33,6 +33,7 @@ from bwsresearch.protocol.messages import ErrorBody, failure
 
 __all__ = ["Endpoint", "Transport", "WebSocketEndpoint"]
 
+_PRODUCTION: Final = re.compile(r"(^|\.)binance\.(com|us|me|je|sg)$")
 _CLOSE_S: Final = 1.0
 """How long a closing connection waits for the server's good-bye."""
 
@@ -43,6 +44,10 @@ class Transport(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """What the server said in its handshake; names in lower case."""
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Whether the other end knows who this is, so that requests need no signature."""
 
     async def send(self, frame: bytes) -> None:
         """Send one text frame; raises Disconnected when the connection is gone."""
@@ -61,6 +66,10 @@ class Endpoint(Protocol):
     @property
     def name(self) -> str:
         """What reprs and errors call it, such as `ws://127.0.0.1:9443`; holds no secret."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether orders there move real money."""
 
     async def connect(self) -> Transport:
         """Open a connection; raises a BinanceError that says why it could not be opened."""
@@ -110,6 +119,12 @@ class WebSocketEndpoint:
         return _parts(self.url).scheme == "wss"
 
     @property
+    def is_production(self) -> bool:
+        """Whether it is one of the exchange's hosts, and neither testnet nor demo."""
+        host = _parts(self.url).hostname or ""
+        return bool(_PRODUCTION.search(host)) and not host.startswith(("demo-", "testnet."))
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine."""
         host = _parts(self.url).hostname or ""
@@ -141,6 +156,8 @@ class WebSocketEndpoint:
 
 class _WebSocket:
     """A Transport over websockets."""
+
+    is_vouched_for = False
 
     def __init__(self, name: str, connection: ClientConnection) -> None:
         self._name, self._connection = name, connection

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["Ban", "Config", "Limits", "Net"]
+from bwsresearch.exchange.fills.settings import ModelConfig
+
+__all__ = ["Auth", "Ban", "Config", "Limits", "Net"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,12 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one address may use."""
+    """What one address may use, and how many orders one account."""
 
     weight_per_minute: int = 6000
+    orders_10s: int = 100
+    orders_day: int = 200_000
+    maker_decrement: int = 5
     connections_5m: int = 300
     ban: Ban = field(default_factory=Ban)
 
@@ -37,11 +42,24 @@ class Net:
 
 
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """How signatures are read: many clients sign the percent-encoded payload, which strict refuses."""
+
+    strict_signatures: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """All settings; the keys of a TOML file are the names of the fields."""
+    """All settings; the keys of a TOML file are the names of the fields.
+
+    `seed` decides the ids that the exchange chooses itself, `model` how orders are filled.
+    """
 
     limits: Limits = field(default_factory=Limits)
     net: Net = field(default_factory=Net)
+    auth: Auth = field(default_factory=Auth)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    seed: int = 1
 
     @classmethod
     def of(cls, settings: Mapping[str, object]) -> Self:
@@ -59,11 +77,12 @@ def _filled(kind: type[Any], settings: Mapping[str, object], path: str) -> Any:
     for name, value in settings.items():
         if name not in fields:
             raise ValueError(f"{path}{name} is no setting, must be one of {', '.join(fields)}")
-        values[name] = _value(fields[name].type, value, f"{path}{name}")
+        values[name] = _value(fields[name], value, f"{path}{name}")
     return kind(**values)
 
 
-def _value(kind: Any, value: object, path: str) -> object:
+def _value(setting: "dataclasses.Field[Any]", value: object, path: str) -> object:
+    kind: Any = setting.type
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} is {value!r}, must be a table of settings")
@@ -73,6 +92,10 @@ def _value(kind: Any, value: object, path: str) -> object:
         raise ValueError(f"{path} is {value!r}, must be {kind.__name__}")
     if not isinstance(value, bool) and kind is not int and isinstance(value, (int, float)):
         value = float(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
-        raise ValueError(f"{path} is {value!r}, must be above 0")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        least = 0 if setting.default == 0 else None
+        if value < 0 or (value == 0 and least is None):
+            raise ValueError(
+                f"{path} is {value!r}, must be {'0 or more' if least == 0 else 'above 0'}"
+            )
     return value

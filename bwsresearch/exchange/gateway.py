@@ -4,18 +4,24 @@ Pure: a function of the call, the address it comes from and the time. The order 
 which of several errors a client sees. Source: web-socket-api.md "Rate limits", errors.md.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from bwsresearch.exchange.answers import Answers
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.market import Market
+from bwsresearch.exchange.office import Office, Outcome
+from bwsresearch.exchange.opening import opened
 from bwsresearch.protocol.limits import CONNECTION_WEIGHT, Counter, LimitRule
 from bwsresearch.protocol.messages import ErrorBody, Refusal, reply_text
-from bwsresearch.protocol.methods import CATALOGUE
-from bwsresearch.protocol.params import read
+from bwsresearch.protocol.methods import CATALOGUE, SessionLogout, SessionStatus
+from bwsresearch.protocol.params import Reading, reading
 from bwsresearch.protocol.request import Request
-from bwsresearch.protocol.session import Call, Options
+from bwsresearch.protocol.results import RateLimit
+from bwsresearch.protocol.session import Call, ServerSession
 
 __all__ = ["Answer", "Gateway"]
 
@@ -46,16 +52,26 @@ class _Address:
 
 @dataclass
 class Gateway:
-    """A market behind the exchange's protocol and limits."""
+    """A market behind the exchange's protocol and limits.
+
+    `office` keeps the accounts that trade on it; left out, there are none.
+    """
 
     market: Market
     config: Config = field(default_factory=Config)
+    office: Office | None = None
 
     def __post_init__(self) -> None:
+        self._office = self.office or opened(self.market, (), self.config, now_ms=0)
         limits = self.config.limits
         self._weight = LimitRule("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute)
         self._connections = LimitRule("CONNECTIONS", "MINUTE", 5, limits.connections_5m)
-        self._answers = Answers(self.market, [self._weight.record(), self._connections.record()])
+        orders = (
+            LimitRule("ORDERS", "SECOND", 10, limits.orders_10s),
+            LimitRule("ORDERS", "DAY", 1, limits.orders_day),
+        )
+        rules = [self._weight, *orders, self._connections]
+        self._answers = Answers(self.market, [rule.record() for rule in rules])
         self._addresses: dict[str, _Address] = {}
 
     def connect(self, address: str, now_ms: int) -> Refusal | None:
@@ -74,28 +90,45 @@ class Gateway:
         used.weight.charge(CONNECTION_WEIGHT, now_ms)
         return None
 
-    def handle(self, call: Call, options: Options, address: str, now_ms: int) -> Answer:
-        """Return the reply to one request."""
+    def handle(self, call: Call, session: ServerSession, address: str, now_ms: int) -> Answer:
+        """Return the reply to one request of a connection."""
         used = self._address(address)
         kind = CATALOGUE.get(call.method)
         if used.banned_until_ms > now_ms:
             return self._refused(call, self._banned(used, now_ms), used, now_ms, ends=True)
         if kind is None:
             return Answer(reply_text(call.id_text, 400, _UNKNOWN, None))
-        request = _read(kind, call)
-        weight = kind.weight_rule.minimum if isinstance(request, Refusal) else request.weight
+        found = _read(kind, call, session)
+        weight = kind.weight_rule.minimum if isinstance(found, Refusal) else found.request.weight
         if not used.weight.charge(weight, now_ms):
             limited = self._limited(used, now_ms)
             return self._refused(call, limited, used, now_ms, ends=limited.status == 418)
-        if isinstance(request, Refusal):
-            return self._refused(call, request, used, now_ms)
+        if isinstance(found, Refusal):
+            return self._refused(call, found, used, now_ms)
         try:
-            result = self._answers.result(request, options.time_unit, now_ms)
+            outcome = self._outcome(call, found, session, now_ms)
         except Refusal as refusal:
             return self._refused(call, refusal, used, now_ms)
-        limits = [used.weight.rule.record(used.weight.count(now_ms))]
+        if outcome.is_success:
+            used.weight.refund(kind.weight_rule.refund, now_ms)
+        limits = self._limits(used, now_ms, outcome.counts)
         shown = limits if call.return_rate_limits else None
-        return Answer(reply_text(call.id_text, 200, result, shown))
+        return Answer(reply_text(call.id_text, outcome.status, outcome.body, shown))
+
+    def _outcome(self, call: Call, found: Reading, session: ServerSession, now_ms: int) -> Outcome:
+        request = found.request
+        if found.credentials is not None:
+            return self._office.handle(call, found, session, now_ms)
+        if isinstance(request, SessionStatus | SessionLogout):
+            if isinstance(request, SessionLogout):
+                session.log_out()
+            return Outcome(200, msgspec.json.encode(session.info(now_ms)))
+        return Outcome(200, self._answers.result(request, session.options.time_unit, now_ms))
+
+    def _limits(
+        self, used: _Address, now_ms: int, counts: Sequence[RateLimit] = ()
+    ) -> list[RateLimit]:
+        return [*counts, used.weight.rule.record(used.weight.count(now_ms))]
 
     def _address(self, address: str) -> _Address:
         if address not in self._addresses:
@@ -105,8 +138,7 @@ class Gateway:
     def _refused(
         self, call: Call, refusal: Refusal, used: _Address, now_ms: int, *, ends: bool = False
     ) -> Answer:
-        limits = [used.weight.rule.record(used.weight.count(now_ms))]
-        shown = limits if call.return_rate_limits else None
+        shown = self._limits(used, now_ms) if call.return_rate_limits else None
         return Answer(reply_text(call.id_text, refusal.status, refusal.body, shown), ends)
 
     def _limited(self, used: _Address, now_ms: int) -> Refusal:
@@ -137,8 +169,8 @@ class Gateway:
         )
 
 
-def _read(kind: type[Request[Any]], call: Call) -> Request[Any] | Refusal:
+def _read(kind: type[Request[Any]], call: Call, session: ServerSession) -> Reading | Refusal:
     try:
-        return read(kind, call.params)
+        return reading(kind, call.params, is_logged_on=session.is_logged_on)
     except Refusal as refusal:
         return refusal

@@ -9,6 +9,41 @@ from bwsresearch.protocol.results import SymbolInfo
 __all__ = ["assets", "listed"]
 
 _QUOTES: Final = ("USDT", "FDUSD", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL")
+_LEAST: Final = {"BTC": "0.00010000", "ETH": "0.00100000", "BNB": "0.01000000"}
+"""The smallest notional where it is not 5 of the quote asset."""
+_TYPES: Final = [
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+]
+_STP: Final = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
+_SHARED: Final[list[dict[str, object]]] = [
+    {"filterType": "ICEBERG_PARTS", "limit": 100},
+    {
+        "filterType": "TRAILING_DELTA",
+        "minTrailingAboveDelta": 10,
+        "maxTrailingAboveDelta": 2000,
+        "minTrailingBelowDelta": 10,
+        "maxTrailingBelowDelta": 2000,
+    },
+    {
+        "filterType": "PERCENT_PRICE_BY_SIDE",
+        "bidMultiplierUp": "5",
+        "bidMultiplierDown": "0.2",
+        "askMultiplierUp": "5",
+        "askMultiplierDown": "0.2",
+        "avgPriceMins": 5,
+    },
+]
+_COUNTS: Final[list[dict[str, object]]] = [
+    {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+    {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+    {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+]
 
 
 def assets(symbol: str) -> tuple[str, str]:
@@ -20,33 +55,45 @@ def assets(symbol: str) -> tuple[str, str]:
 
 
 def listed(symbol: str, base: str, quote: str, grid: Grid) -> SymbolInfo:
-    """Return the row; order types are none, since this exchange takes no orders yet."""
+    """Return the row: tick and step as given, everything else as the exchange commonly has it.
+
+    Order lists, pegged orders and smart order routing are not offered.
+    """
+    own: list[dict[str, object]] = [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": decimal(grid.tick),
+            "maxPrice": decimal(grid.tick * 10**8),
+            "tickSize": decimal(grid.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": decimal(grid.step),
+            "maxQty": decimal(grid.step * 10**9),
+            "stepSize": decimal(grid.step),
+        },
+    ]
+    notional: dict[str, object] = {
+        "filterType": "NOTIONAL",
+        "minNotional": _LEAST.get(quote, "5.00000000"),
+        "applyMinToMarket": True,
+        "maxNotional": "9000000.00000000",
+        "applyMaxToMarket": False,
+        "avgPriceMins": 5,
+    }
     return SymbolInfo(
         symbol=symbol,
         status="TRADING",
         base_asset=base,
         quote_asset=quote,
-        filters=[
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": decimal(grid.tick),
-                "maxPrice": decimal(grid.tick * 10**8),
-                "tickSize": decimal(grid.tick),
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": decimal(grid.step),
-                "maxQty": decimal(grid.step * 10**9),
-                "stepSize": decimal(grid.step),
-            },
-            {
-                "filterType": "NOTIONAL",
-                "minNotional": "5.00000000",
-                "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
-                "applyMaxToMarket": False,
-                "avgPriceMins": 5,
-            },
-        ],
+        order_types=_TYPES,
+        iceberg_allowed=True,
+        quote_order_qty_market_allowed=True,
+        allow_trailing_stop=True,
+        cancel_replace_allowed=True,
+        amend_allowed=True,
+        filters=[*own, *_SHARED, notional, *_COUNTS],
         permission_sets=[["SPOT"]],
+        default_self_trade_prevention_mode="EXPIRE_MAKER",
+        allowed_self_trade_prevention_modes=_STP,
     )

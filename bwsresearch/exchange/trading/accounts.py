@@ -69,6 +69,7 @@ class Account:
 
     name: str
     commission: Commission = field(default_factory=Commission)
+    uid: int = 0
     free: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     locked: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     orders: defaultdict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))

@@ -1,6 +1,5 @@
 """One symbol as it is traded: its rules, its orders and its last price."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,11 +8,10 @@ from bwsresearch.exchange.trading.book import Book, Stops
 from bwsresearch.exchange.trading.filters import Filters
 from bwsresearch.exchange.trading.liquidity import Liquidity
 from bwsresearch.exchange.trading.orders import ALGO_TYPES, Order
+from bwsresearch.exchange.trading.recent import Recent
 from bwsresearch.protocol.results import SymbolInfo
 
 __all__ = ["AccountStanding", "Venue"]
-
-_MINUTE_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -35,7 +33,7 @@ class Venue:
     next_prevented_id: int = 1
     filters: Filters = field(init=False)
     _last: int = 0
-    _recent: deque[tuple[int, int, int]] = field(default_factory=deque)
+    _recent: Recent = field(default_factory=Recent)
 
     def __post_init__(self) -> None:
         self.filters = Filters.of(self.info)
@@ -69,22 +67,13 @@ class Venue:
         """Note a trade between two orders of this exchange."""
         if self.liquidity is None:
             self._last = price
-            self._recent.append((now_ms, price, qty))
+            self._recent.add(now_ms, price * qty, qty)
 
     def average(self, minutes: int, now_ms: int) -> int:
         """Return the volume-weighted price of the last minutes, or else the last price."""
         if self.liquidity is not None:
             return self.liquidity.average(minutes, now_ms)
-        since, recent = now_ms - minutes * _MINUTE_MS, self._recent
-        longest = now_ms - 60 * _MINUTE_MS
-        while recent and recent[0][0] <= longest:
-            recent.popleft()
-        worth = size = 0
-        for time, price, qty in recent:
-            if time > since:
-                worth += price * qty
-                size += qty
-        return (2 * worth + size) // (2 * size) if size else self._last
+        return self._recent.average(minutes, now_ms) or self._last
 
     def open_of(self, account: Account) -> Iterator[Order]:
         """Return the open orders of an account."""

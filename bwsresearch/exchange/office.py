@@ -1,0 +1,221 @@
+"""The back office: who may trade, how many orders are too many, and a record of every request.
+
+What a request changes is journalled before its reply leaves. An exchange whose journal cannot be
+written trades no more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from bwsresearch.exchange.desk import Desk, Done
+from bwsresearch.exchange.journal import Journal, Record
+from bwsresearch.exchange.keyring import Keyring, Signed
+from bwsresearch.exchange.trading.accounts import Account
+from bwsresearch.exchange.trading.engine import Engine
+from bwsresearch.exchange.trading.state import state_hash
+from bwsresearch.exchange.trading.steps import Step
+from bwsresearch.protocol import methods
+from bwsresearch.protocol.limits import OrderCount
+from bwsresearch.protocol.messages import ErrorBody, Refusal
+from bwsresearch.protocol.methods import CATALOGUE
+from bwsresearch.protocol.params import Pairs, Raw, Reading, reading, sent_text
+from bwsresearch.protocol.placement import checked
+from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.results import RateLimit
+from bwsresearch.protocol.session import Call, ServerSession
+
+__all__ = ["Office", "Outcome"]
+
+_SECRETS: Final = frozenset({"apiKey", "signature"})
+_STOPPED: Final = Refusal(
+    -1008,
+    "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    status=503,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is answered: a result as JSON or an error, and the order counts that go with it."""
+
+    status: int
+    body: bytes | ErrorBody
+    counts: Sequence[RateLimit] = ()
+    orders: Sequence[int] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request did what it asked for."""
+        return self.status == 200
+
+
+@dataclass(slots=True)
+class Office:
+    """The accounts of an exchange, before its engine.
+
+    `journal` None records nothing; `salt` makes the names of keys in a journal its own.
+    """
+
+    desk: Desk
+    keyring: Keyring = field(default_factory=Keyring)
+    journal: Journal | None = None
+    salt: str = ""
+    orders_10s: int = 100
+    orders_day: int = 200_000
+    maker_decrement: int = 5
+    _counts: dict[str, OrderCount] = field(default_factory=dict)
+    _is_stopped: bool = False
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self.desk.engine
+
+    def handle(self, call: Call, asked: Reading, session: ServerSession, now_ms: int) -> Outcome:
+        """Return the outcome of a request that needs a key, from any connection.
+
+        Raises:
+            Refusal: when it is refused before it counts as an order.
+        """
+        request, credentials = checked(asked.request), asked.credentials
+        assert credentials is not None  # noqa: S101 - signed methods are read with them
+        if isinstance(request, methods.SessionLogon):
+            self.keyring.logging_on(credentials, now_ms)
+            session.log_on(credentials.api_key or "", now_ms)
+            return Outcome(200, msgspec.json.encode(session.info(now_ms)))
+        signed = self.keyring.verified(credentials, request.security, session.api_key, now_ms)
+        factor = 1000 if session.options.time_unit == "MICROSECOND" else 1
+        return self.perform(call, request, signed, now_ms, factor)
+
+    def perform(
+        self, call: Call, request: Request[Any], signed: Signed, now_ms: int, factor: int
+    ) -> Outcome:
+        """Do what a verified request asks for, and record it."""
+        account = self.engine.accounts[signed.key.account]
+        if self.journal is None or request.security != "TRADE":
+            return self._decided(request, account, now_ms, factor, cause=0)
+        if self._is_stopped:
+            raise _STOPPED
+        number = self.journal.add(
+            "req", now_ms, _recorded(call, signed, account, self.salt, factor)
+        )
+        outcome = self._decided(request, account, now_ms, factor, cause=number)
+        self.journal.add("res", now_ms, _answered(outcome, number))
+        try:
+            self.journal.commit()
+        except Exception as error:
+            # Whatever the file's trouble is: nothing may be traded that is not recorded.
+            self._is_stopped = True
+            raise _STOPPED from error
+        return outcome
+
+    def _decided(
+        self, request: Request[Any], account: Account, now_ms: int, factor: int, *, cause: int
+    ) -> Outcome:
+        counts = self._count(account)
+        try:
+            symbol = getattr(request, "symbol", None)
+            if symbol is not None:
+                self.desk.inquiries.symbol(symbol)
+            for step in self.desk.advance(symbol, now_ms):
+                self._done(step, cause)
+            done = self._counted(request, account, counts, now_ms, factor)
+        except Refusal as refusal:
+            shown = counts.records(now_ms) if request.counts_orders else ()
+            return Outcome(refusal.status, refusal.body, shown)
+        for step in done.steps:
+            self._done(step, cause)
+        shown = counts.records(now_ms) if request.counts_orders else ()
+        orders = [r.order.order_id for step in done.steps for r in step.reports]
+        if done.refusal is not None:
+            return Outcome(done.refusal.status, done.refusal.body, shown, orders)
+        return Outcome(200, msgspec.json.encode(done.result), shown, orders)
+
+    def _counted(
+        self, request: Request[Any], account: Account, counts: OrderCount, now_ms: int, factor: int
+    ) -> Done:
+        if isinstance(request, methods.AccountRateLimitsOrders):
+            return Done(counts.records(now_ms))
+        if request.counts_orders:
+            counts.add(request.counts_orders, now_ms)
+        return self.desk.handle(request, account, now_ms, factor)
+
+    def _done(self, step: Step, cause: int) -> None:
+        """Take first fills off the order counts, and record the step."""
+        for report in step.reports:
+            if report.execution == "TRADE" and report.executed == report.fill.qty:
+                account = self.engine.accounts[report.order.owner]
+                self._count(account).filled(step.now_ms, is_maker=report.fill.is_maker)
+        if self.journal is not None:
+            self.journal.step(step, cause)
+
+    def _count(self, account: Account) -> OrderCount:
+        if account.name not in self._counts:
+            self._counts[account.name] = OrderCount.of(
+                self.orders_10s, self.orders_day, maker=self.maker_decrement
+            )
+        return self._counts[account.name]
+
+    def again(self, record: Record) -> Outcome:
+        """Do once more what a journal recorded, at the time it was done."""
+        kind, params = CATALOGUE[record["method"]], Pairs(record["params"].items())
+        asked = reading(kind, params, is_logged_on=True)
+        account = self.engine.accounts[record["account"]]
+        now_ms, factor = record["t"] // 1_000_000, record["factor"]
+        return self._decided(asked.request, account, now_ms, factor, cause=record["seq"])
+
+    def state_hash(self) -> str:
+        """Return the hash of everything that a replay must lead to."""
+        return state_hash(self.engine)
+
+    def observed(self, record: Record) -> None:
+        """Let the engine see a recorded event of a live market."""
+        for step in self.desk.observe(record["events"], record["t"] // 1_000_000):
+            self._done(step, record["seq"])
+
+    def deposit(self, name: str, asset: str, amount: int, now_ms: int) -> None:
+        """Add to an account what comes from outside, and record it.
+
+        Raises:
+            Refusal: when more is taken than is free.
+        """
+        account = self.engine.accounts[name]
+        step = self.engine.deposit(account, asset, amount, now_ms)
+        if self.journal is not None:
+            body = {"account": name, "asset": asset, "units": amount}
+            self.journal.step(step, self.journal.add("deposit", now_ms, body))
+            self.journal.commit()
+
+
+def _recorded(
+    call: Call, signed: Signed, account: Account, salt: str, factor: int
+) -> Mapping[str, object]:
+    """Return a request as it is recorded: everything verbatim but what is secret."""
+    return {
+        "reqId": call.id_text.decode(),
+        "account": account.name,
+        "keyId": signed.key.name(salt),
+        "sigForm": signed.form,
+        "factor": factor,
+        "method": call.method,
+        "params": {n: _plain(value) for n, value in call.params if n not in _SECRETS},
+    }
+
+
+def _plain(value: Raw) -> object:
+    """Return a parameter as it is recorded: numbers as the text they were sent as."""
+    return value if isinstance(value, bool) or value is None else sent_text(value)
+
+
+def _answered(outcome: Outcome, number: int) -> Mapping[str, object]:
+    body: dict[str, object] = {"of": number, "status": outcome.status}
+    if isinstance(outcome.body, ErrorBody):
+        body |= {"code": outcome.body.code, "msg": outcome.body.msg}
+        if outcome.body.data is not None:
+            body["data"] = outcome.body.data
+    else:
+        body["body"] = msgspec.Raw(outcome.body)
+    return body | {"orderIds": list(dict.fromkeys(outcome.orders))}

@@ -1,0 +1,104 @@
+"""A journal played again leads to the same state, whatever was sent and wherever it ends."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bwsresearch.exchange.recovery import Disagreement, replayed
+
+from .lab import MARKET, Lab
+
+RUNS = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
+
+def send(lab, dice):
+    """Send one random request."""
+    lab.now += dice.randrange(1, 40)
+    name = dice.choice(list(lab.keys))
+    middle = 16_350
+    choice = dice.random()
+    if choice < 0.7:
+        kind = dice.choice(["LIMIT", "LIMIT", "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS_LIMIT"])
+        params = {"symbol": "BTCUSDT", "side": dice.choice(["BUY", "SELL"]), "type": kind}
+        params["quantity"] = f"{dice.randrange(1, 200) / 1000:.3f}"
+        if kind != "MARKET":
+            params["price"] = f"{middle + dice.randrange(-40, 41)}"
+        if kind in ("LIMIT", "STOP_LOSS_LIMIT"):
+            params["timeInForce"] = dice.choice(["GTC", "GTC", "IOC", "FOK"])
+        if kind == "STOP_LOSS_LIMIT":
+            params["stopPrice"] = f"{middle + dice.randrange(-40, 41)}"
+        method = dice.choice(["order.place"] * 9 + ["order.test"])
+        return lab.ask(name, method, params)
+    if choice < 0.9:
+        return lab.ask(
+            name, "order.cancel", {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60)}
+        )
+    if choice < 0.95:
+        return lab.ask(
+            name, "order.amend.keepPriority",
+            {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60), "newQty": "0.001"},
+        )  # fmt: skip
+    return lab.ask(name, "openOrders.cancelAll", {"symbol": "BTCUSDT"})
+
+
+@RUNS
+@given(st.integers(0, 2**32))
+def test_a_replay_leads_to_the_same_state_and_the_same_replies(seed):
+    lab, dice = Lab(), random.Random(seed)
+    for _ in range(100):
+        send(lab, dice)
+    again = replayed(lab.records, MARKET)
+    assert again.state_hash() == lab.office.state_hash()
+    assert again.engine.settlement.totals() == lab.office.engine.settlement.totals()
+
+
+@settings(RUNS, max_examples=4)
+@given(st.integers(0, 2**32))
+def test_it_does_so_against_a_watched_market(seed):
+    lab, dice = Lab(model="depth+trades@1"), random.Random(seed)
+    for _ in range(40):
+        lab.now += dice.randrange(2_000)
+        send(lab, dice)
+    assert replayed(lab.records, MARKET).state_hash() == lab.office.state_hash()
+
+
+@settings(RUNS, max_examples=20)
+@given(st.integers(0, 2**32), st.integers(0, 10**6))
+def test_a_request_without_reply_is_carried_out(seed, cut):
+    lab, dice = Lab(), random.Random(seed)
+    hashes = {}
+    for _ in range(40):
+        send(lab, dice)
+        hashes[len(lab.records)] = lab.office.state_hash()
+    records = lab.records
+    requests = [n for n, record in enumerate(records) if record["k"] == "req"]
+    at = requests[cut % len(requests)]
+    end = next(n for n in hashes if n > at)
+    office = replayed(records[: at + 1], MARKET)
+    assert office.state_hash() == hashes[end]
+
+
+def test_what_was_changed_afterwards_is_found():
+    lab = Lab()
+    lab.limit("alice", "BUY", 14000, "0.01")
+    records = lab.records
+    reply = next(record for record in records if record["k"] == "res")
+    reply["body"]["orderId"] = 7
+    with pytest.raises(Disagreement, match=r"order.place: ends as"):
+        replayed(records, MARKET)
+
+
+def test_a_journal_of_another_market_or_without_beginning_is_refused():
+    lab = Lab()
+    records = lab.records
+    with pytest.raises(ValueError, match="must begin with 'open'"):
+        replayed(records[1:], MARKET)
+    with pytest.raises(ValueError, match="is empty"):
+        replayed([], MARKET)
+    records[0]["market"] = "local-other"
+    with pytest.raises(ValueError, match="was written on local-other"):
+        replayed(records, MARKET)
