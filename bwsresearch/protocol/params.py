@@ -7,6 +7,7 @@ Clients send numbers, booleans and arrays as strings too; all forms are read.
 Source: errors.md, 11xx.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -68,13 +69,9 @@ def parse(text: bytes | str) -> Raw:
         ValueError: when it is not JSON, or nested too deep to be a request.
     """
     try:
-        value: Raw = json.loads(
-            text,
-            parse_int=NumberText,
-            parse_float=NumberText,
-            parse_constant=_no_constant,
-            object_pairs_hook=Pairs,
-        )
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        value: Raw = _JSON.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
     return value
@@ -82,6 +79,14 @@ def parse(text: bytes | str) -> Raw:
 
 def _no_constant(name: str) -> Raw:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=_no_constant,
+    object_pairs_hook=Pairs,
+)
 
 
 def read(kind: type[Request[Any]], pairs: Pairs) -> Request[Any]:
@@ -109,18 +114,19 @@ def reading(kind: type[Request[Any]], pairs: Pairs, *, is_logged_on: bool = Fals
         raise Refusal(-1101, "Duplicate values for a parameter detected.")
     if kind.security == "NONE":
         sent.pop("apiKey", None)  # ignored on public requests: CHANGELOG.md, 2023-07-11
-        signed: tuple[Param, ...] = ()
-    else:
-        signed = _SIGNED
-    params = declared(kind)
-    # returnRateLimits is read by the session and may accompany every request, hence the one more.
-    most = len(params) + len(signed) + 1
-    if len(sent) > most:
-        raise Refusal(-1101, f"Too many parameters; expected '{most}' and received '{len(sent)}'.")
-    values = {param.name: _value(param, sent) for param in params}
+    params, known = declared(kind), _known(kind)
+    if len(sent) > len(known):
+        raise Refusal(
+            -1101, f"Too many parameters; expected '{len(known)}' and received '{len(sent)}'."
+        )
+    values = {
+        param.name: _value(param, sent)
+        for param in params
+        if param.mandatory or sent.get(param.wire) is not None
+    }
     _value(_RETURN_RATE_LIMITS, sent)  # for its faults alone
-    _combined(kind, {param.wire for param in params if values[param.name] is not None})
-    known = {param.wire for param in (*params, *signed, _RETURN_RATE_LIMITS)}
+    if kind.exclusive or kind.either:
+        _combined(kind, {param.wire for param in params if param.name in values})
     if unread := sent.keys() - known:
         raise Refusal(
             -1104,
@@ -128,9 +134,16 @@ def reading(kind: type[Request[Any]], pairs: Pairs, *, is_logged_on: bool = Fals
             f"read '{len(sent) - len(unread)}' parameter(s) but was sent '{len(sent)}'.",
         )
     request = kind(**values)
-    if not signed:
+    if kind.security == "NONE":
         return Reading(request)
     return Reading(request, _credentials(sent, may_omit=is_logged_on and kind.security != "SIGNED"))
+
+
+@functools.cache
+def _known(kind: type[Request[Any]]) -> frozenset[str]:
+    """Return all that may be sent; returnRateLimits, read by the session, with every request."""
+    signed = () if kind.security == "NONE" else _SIGNED
+    return frozenset(param.wire for param in (*declared(kind), *signed, _RETURN_RATE_LIMITS))
 
 
 def _combined(kind: type[Request[Any]], given: set[str]) -> None:
@@ -157,7 +170,7 @@ def _credentials(sent: Mapping[str, Raw], *, may_omit: bool) -> Credentials:
         RECV_WINDOW if window is None else window,
         api_key,
         signature,
-        {name: sent_text(value) for name, value in sent.items()},
+        {name: raw if type(raw) is str else sent_text(raw) for name, raw in sent.items()},
     )
 
 

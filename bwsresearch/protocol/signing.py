@@ -7,7 +7,6 @@ by `&`, in UTF-8, values as they are on the wire. Some clients sign the percent-
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
@@ -110,7 +109,7 @@ class Key(_Guarded):
         data = payload.encode(errors="surrogatepass")
         match self._secret:
             case bytes() as secret:
-                return hmac.new(secret, data, hashlib.sha256).hexdigest()
+                return hmac.digest(secret, data, "sha256").hex()
             case RSAPrivateKey() as key:
                 return base64.b64encode(key.sign(data, _PADDING, _HASH)).decode()
             case Ed25519PrivateKey() as key:
@@ -162,7 +161,7 @@ class Public(_Guarded):
         """
         data = payload.encode(errors="surrogatepass")
         if isinstance(self._secret, bytes):
-            right = hmac.new(self._secret, data, hashlib.sha256).hexdigest()
+            right = hmac.digest(self._secret, data, "sha256").hex()
             given = signature.lower().encode(errors="surrogatepass")
             return hmac.compare_digest(right.encode(), given)
         try:
