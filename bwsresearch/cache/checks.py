@@ -32,7 +32,7 @@ def wrong_rows(
 
 
 def _rules(schema: Schema, interval: Interval | None, columns: Columns) -> Iterator[Rule]:
-    yield _ascending(schema.key, columns[schema.key])
+    yield _ascending(schema, columns)
     for name in schema.dtypes:
         if columns[name].dtype == np.float64 or name == "trades":
             yield _positive(name, columns[name])
@@ -42,10 +42,16 @@ def _rules(schema: Schema, interval: Interval | None, columns: Columns) -> Itera
         yield _at_least_one(columns)
 
 
-def _ascending(name: str, key: tables.Column) -> Rule:
+def _ascending(schema: Schema, columns: Columns) -> Rule:
+    key = columns[schema.key]
     wrong = np.zeros(len(key), np.bool_)
-    wrong[1:] = key[1:] <= key[:-1]
-    return wrong, lambda i: f"{name} is {key[i]} after {key[i - 1]}, must ascend"
+    is_level = np.ones(max(len(key) - 1, 0), np.bool_)
+    for name in schema.order:
+        values = columns[name]
+        wrong[1:] |= is_level & (values[1:] < values[:-1])
+        is_level &= values[1:] == values[:-1]
+    wrong[1:] |= is_level
+    return wrong, lambda i: f"{schema.key} is {key[i]} after {key[i - 1]}, must ascend"
 
 
 def _positive(name: str, values: tables.Column) -> Rule:

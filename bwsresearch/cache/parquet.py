@@ -6,6 +6,7 @@ reader needs no lock and sees the old file or the new one.
 
 import contextlib
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,8 @@ __all__ = ["Damaged", "Footer", "read", "read_footer", "write"]
 
 _KEY: Final = b"bwsresearch"
 _VERSION: Final = 1
-_GROUP_ROWS: Final = {"klines": 10_080, "aggs": 131_072, "trades": 131_072}
+_WEEK_ROWS: Final = 10_080
+_GROUP_ROWS: Final = 131_072
 
 
 class Damaged(Exception):
@@ -171,17 +173,23 @@ def write(
 
 
 def _options(schema: Schema) -> dict[str, Any]:
-    whole = {name for name, dtype in schema.dtypes.items() if dtype.kind == "i"}
+    names = list(schema.dtypes)
+    whole = {name for name in names if schema.dtypes[name].kind == "i"}
     return {
         "compression": "zstd",
         "compression_level": 1,
-        "use_dictionary": False if schema is KLINES else ["price", "qty"],
+        "use_dictionary": False if schema is KLINES else _repeating(schema),
         "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
-        "row_group_size": _GROUP_ROWS[schema.name],
+        "row_group_size": _WEEK_ROWS if schema is KLINES else _GROUP_ROWS,
         # A flipped bit would otherwise come back as another price.
         "write_page_checksum": True,
-        "sorting_columns": [pq.SortingColumn(list(schema.dtypes).index(schema.key))],
+        "sorting_columns": [pq.SortingColumn(names.index(name)) for name in schema.order],
     }
+
+
+def _repeating(schema: Schema) -> list[str]:
+    """Return the columns that have the same few values over and over."""
+    return [name for name in schema.dtypes if re.fullmatch(r"(bid_|ask_)?(price|qty)", name)]
 
 
 def _make_folder(folder: Path) -> None:

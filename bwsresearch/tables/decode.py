@@ -1,8 +1,9 @@
 """JSON text of the API to columns, bit by bit what `float` makes of the exchange's strings."""
 
 import re
+import struct
 from collections.abc import Iterable
-from itertools import chain
+from itertools import starmap
 from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar
 
@@ -48,6 +49,9 @@ _AGG_TRADES: Final = msgspec.json.Decoder(list[_AggTrade], strict=False)
 _TRADES: Final = msgspec.json.Decoder(list[_Trade], strict=False)
 _AGG_FIELDS: Final = attrgetter(*AGG_TRADES.dtypes)
 _TRADE_FIELDS: Final = attrgetter(*TRADES.dtypes)
+_PACK_KLINE: Final = struct.Struct("12d")
+_PACK_AGG_TRADE: Final = struct.Struct("7d")
+_PACK_TRADE: Final = struct.Struct("6d")
 
 
 def decode_klines(rows: bytes) -> Columns:
@@ -59,26 +63,23 @@ def decode_klines(rows: bytes) -> Columns:
         BadRow: a ValueError that names the row (from 0), the field and what is wrong.
     """
     found = _decoded(_KLINES, rows)
-    return _columns(KLINES, chain.from_iterable(found), 12 * len(found))
+    return _columns(KLINES, _PACK_KLINE, found)
 
 
 def decode_agg_trades(rows: bytes) -> Columns:
     """Return the aggregate trades of a JSON array of the API's objects; as `decode_klines`."""
-    found = _decoded(_AGG_TRADES, rows)
-    flat = chain.from_iterable(map(_AGG_FIELDS, found))
-    return _columns(AGG_TRADES, flat, 7 * len(found))
+    return _columns(AGG_TRADES, _PACK_AGG_TRADE, map(_AGG_FIELDS, _decoded(_AGG_TRADES, rows)))
 
 
 def decode_trades(rows: bytes) -> Columns:
     """Return the trades of a JSON array of the API's objects; as `decode_klines`."""
-    found = _decoded(_TRADES, rows)
-    flat = chain.from_iterable(map(_TRADE_FIELDS, found))
-    return _columns(TRADES, flat, 6 * len(found))
+    return _columns(TRADES, _PACK_TRADE, map(_TRADE_FIELDS, _decoded(_TRADES, rows)))
 
 
-def _columns(schema: Schema, flat: Iterable[float], count: int) -> Columns:
-    width = 12 if schema is KLINES else len(schema.dtypes)
-    table = np.fromiter(flat, np.float64, count).reshape(-1, width)
+def _columns(schema: Schema, row: struct.Struct, rows: Iterable[Iterable[float]]) -> Columns:
+    # To pack row by row takes two thirds of the time of np.fromiter.
+    packed = np.frombuffer(b"".join(starmap(row.pack, rows)), np.float64)
+    table = packed.reshape(-1, row.size // 8)
     return checked(schema, {name: table[:, i] for i, name in enumerate(schema.dtypes)})
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bwsresearch.cache import Cache
+from bwsresearch.tables import DEPTH
 from bwsresearch.times import next_open, opens
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
@@ -43,7 +44,7 @@ def bars():
 
 @pytest.fixture(scope="session")
 def ticks():
-    """Trades or aggregate trades with ascending ids, `step_ms` apart."""
+    """Rows of any kind but klines with ascending ids, `step_ms` apart."""
 
     def made(schema, count=100, start=JANUARY, step_ms=1000, first=1):
         ids = np.arange(first, first + count)
@@ -56,7 +57,18 @@ def ticks():
             "last_id": ids * 2 + 1,
             "quote_qty": np.full(count, 0.15),
             "is_buyer_maker": ids % 3 == 0,
+            "first_update_id": ids // 4 * 3 + 1,  # a change of the book is several levels
+            "last_update_id": ids // 4 * 3 + 3,
+            "is_bid": ids % 4 > 1,
+            "update_id": ids * 7,
+            "bid_price": np.full(count, 1.25),
+            "bid_qty": np.full(count, 3.0),
+            "ask_price": np.full(count, 1.26),
+            "ask_qty": np.full(count, 4.0),
+            "local_ns": (start + np.arange(count)) * 10**6 + 17,
         }
+        if schema is DEPTH:
+            columns["price"] = 1.0 + (ids % 4) / 100
         return {name: columns[name] for name in schema.dtypes}
 
     return made

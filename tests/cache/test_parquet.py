@@ -7,7 +7,7 @@ import pytest
 
 from bwsresearch.cache import parquet
 from bwsresearch.cache.parquet import Damaged
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, empty, from_arrow, sliced
+from bwsresearch.tables import AGG_TRADES, KLINES, SCHEMAS, TRADES, empty, from_arrow, sliced
 
 JANUARY = 1_704_067_200_000
 DAY = 86_400_000
@@ -30,7 +30,7 @@ def columns_of(schema, found):
     return from_arrow(schema, found[0])
 
 
-@pytest.mark.parametrize("schema", [KLINES, AGG_TRADES, TRADES], ids=lambda s: s.name)
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=lambda s: s.name)
 def test_rows_and_coverage_come_back_as_they_were(schema, path, write, bars, ticks, same):
     columns = bars() if schema is KLINES else ticks(schema)
     write(schema, columns, ((5, 9), (20, 30)), source="archive")

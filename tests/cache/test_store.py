@@ -16,7 +16,7 @@ from bwsresearch.cache import Cache, DamagedFileWarning
 from bwsresearch.cache.spans import minus, union
 from bwsresearch.cache.upkeep import verify
 from bwsresearch.errors import CacheError
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, concat, empty, length, sliced
+from bwsresearch.tables import AGG_TRADES, KLINES, SCHEMAS, TRADES, concat, empty, length, sliced
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
 DAY = 86_400_000
@@ -39,8 +39,10 @@ def write(cache, columns, covered=(), interval="1m", schema=KLINES, source="netw
 # ---- rows and coverage ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("schema", [AGG_TRADES, TRADES], ids=lambda s: s.name)
-def test_trades_are_read_as_they_were_written(schema, cache, ticks, same):
+@pytest.mark.parametrize(
+    "schema", [s for s in SCHEMAS.values() if s is not KLINES], ids=lambda s: s.name
+)
+def test_what_is_no_klines_is_read_as_it_was_written(schema, cache, ticks, same):
     columns = ticks(schema, count=500, step_ms=600_000)
     write(cache, columns, ((JANUARY, JANUARY + 3 * DAY),), interval=None, schema=schema)
     found, covered = read(cache, interval=None, schema=schema)
@@ -50,6 +52,7 @@ def test_trades_are_read_as_they_were_written(schema, cache, ticks, same):
         f"production/{schema.name}/symbol=BTCUSDT/date=2024-01-0{day}/part-0.parquet"
         for day in (1, 2, 3, 4)
     ]
+    assert verify(cache.root).empty
 
 
 @pytest.mark.parametrize(
