@@ -13,6 +13,7 @@ from bwsresearch.errors import BadSymbol, Banned, CacheError, Disconnected, Rate
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.local import default
 from bwsresearch.protocol import results
 from bwsresearch.tables import KLINES, TRADES
 
@@ -22,7 +23,7 @@ NOW_MS = 1_700_000_000_000
 @pytest.fixture(autouse=True)
 def _no_default(monkeypatch):
     """A test's default client is its own."""
-    monkeypatch.setattr(local, "_default", [])
+    monkeypatch.setattr(default, "_default", [])
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_server_that_is_refused_leaves_the_default():
 def test_the_default_is_production_unless_the_environment_says_otherwise(monkeypatch):
     assert url_of(local.default_client()) == local.SERVERS["production"]
     assert local.default_client() is local.default_client()
-    local._default.clear()
+    default._default.clear()
     monkeypatch.setenv("BWS_SERVER", "testnet")
     assert url_of(local.default_client()) == local.SERVERS["testnet"]
     assert url_of(bws.connect()) == local.SERVERS["testnet"]

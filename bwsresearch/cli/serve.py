@@ -27,6 +27,7 @@ Examples:
   bwsresearch serve                              a synthetic market on port 9443
   bwsresearch serve --port 0 --clock 2024-01-01  any free port; it is 2024 there
   bwsresearch serve --market cache               what the cache holds of production
+  bwsresearch serve --accounts accounts.toml --journal orders    trade, and record it
   bwsresearch serve --config exchange.toml       with [limits] weight_per_minute = 100000
 """
 
@@ -42,6 +43,13 @@ def serve(
     cache: CacheDir = None,
     source: Annotated[
         str | None, typer.Option(help="Whose rows of the cache; production if it is there.")
+    ] = None,
+    accounts: Annotated[
+        Path | None, typer.Option(help="A TOML file of accounts, balances and keys.")
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="A folder that records every order; what it holds is taken up again."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the synthetic market.", min=0)] = 1,
     clock: Annotated[
@@ -61,7 +69,10 @@ def serve(
     """
     use_cache(cache)
     settings, now = config_of(config), clock_of(clock)
-    gateway = Gateway(_market(market, seed, source), settings)
+    chosen = _market(market, seed, source)
+    specs = local.accounts_of(accounts) if accounts else []
+    office = local.office_of(chosen, specs, settings, clock=now, journal=journal)
+    gateway = Gateway(chosen, settings, office)
     context = _context(*tls) if tls else None
     try:
         asyncio.run(

@@ -149,4 +149,4 @@ def parsed(line: bytes) -> Record:
     if line[at + 8 : -2] != f"{zlib.crc32(text):08x}".encode():
         raise Damaged("the line's checksum does not fit")
     record: Record = msgspec.json.decode(text)
-    return record
+    return record | {"crc": line[at + 8 : -2].decode()}

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from bwsresearch import local
 from bwsresearch.client.transport import WebSocketEndpoint
 from bwsresearch.errors import BadParameter, Banned, BinanceError, Disconnected, RateLimited
+from bwsresearch.local import default
 from bwsresearch.protocol import results
 
 PROXIES = [
@@ -338,10 +338,10 @@ async def test_the_reason_of_a_close_is_told(scripted, connected):
 
 
 async def test_tls_with_a_private_authority(hosted, authority, monkeypatch):
-    monkeypatch.setattr(local, "_default", [])  # connect makes one that later tests would find
+    monkeypatch.setattr(default, "_default", [])  # connect makes one that later tests would find
     exchange = hosted(tls=authority.context)
     assert exchange.url.startswith("wss://127.0.0.1:")
-    client = local.connect(exchange.url, ca_file=authority.file)
+    client = default.connect(exchange.url, ca_file=authority.file)
     rows = await client.aio.klines("BTCUSDT", "1m", limit=1000)
     assert len(rows) == 1000
     await client.aio.close()

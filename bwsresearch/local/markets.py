@@ -1,0 +1,50 @@
+"""Cached rows as a market that an exchange can serve."""
+
+from pathlib import Path
+
+from bwsresearch.cache import Cache, upkeep
+from bwsresearch.errors import CacheError
+from bwsresearch.exchange.recorded import RecordedMarket, Recording
+from bwsresearch.tables import KLINES, SCHEMAS, TRADES, Columns
+
+__all__ = ["recorded_market"]
+
+
+def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
+    """Return the cached rows of one server as a market; production's, or the only one's, by default.
+
+    Raises:
+        CacheError: when the cache holds nothing of that server, or leaves open which is meant.
+    """
+    server = server or _only_server(root)
+    klines: dict[str, dict[str, Columns]] = {}
+    trades: dict[str, Columns] = {}
+    for place, _ in upkeep.series(root):
+        if place.server != server or place.kind not in (KLINES.name, TRADES.name):
+            continue
+        cache = Cache(root, server)
+        columns, _ = cache.read(SCHEMAS[place.kind], place.symbol, place.interval, 0, 2**43)
+        if place.interval is None:
+            trades[place.symbol] = columns
+        else:
+            klines.setdefault(place.symbol, {})[place.interval] = columns
+    if not klines and not trades:
+        raise CacheError(
+            f"the cache at {root} holds nothing of {server}; "
+            "import archives with `bwsresearch import`, or pull some"
+        )
+    return RecordedMarket(
+        {
+            name: Recording(klines.get(name, {}), trades.get(name))  # type: ignore[arg-type] # the cache writes intervals only
+            for name in klines | trades
+        }
+    )
+
+
+def _only_server(root: Path) -> str:
+    servers = {place.server for place, _ in upkeep.series(root)} or {"production"}
+    if "production" not in servers and len(servers) > 1:
+        raise CacheError(
+            f"the cache at {root} holds rows of {', '.join(sorted(servers))}; name one of them"
+        )
+    return "production" if "production" in servers else servers.pop()
