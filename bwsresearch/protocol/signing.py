@@ -199,7 +199,9 @@ def _scheme(found: "T | str") -> "tuple[Scheme, T]":
 
 def _text(secret: Material) -> bytes | str:
     """Return a secret's bytes, of a file when it names one."""
-    if isinstance(secret, str) and not secret.strip().endswith(".pem"):
+    if isinstance(secret, str) and secret.strip().endswith(".pem"):
+        secret = Path(secret.strip())
+    if isinstance(secret, str):
         text = secret.encode(errors="surrogatepass")
     elif isinstance(secret, bytes):
         text = secret

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bwsresearch.protocol import methods, results
 from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.params import parse, reading
+from bwsresearch.protocol.placement import checked
 from bwsresearch.protocol.request import declared, result_type
 from bwsresearch.protocol.session import ClientSession, ServerSession
 from bwsresearch.protocol.signing import Key
@@ -279,6 +280,29 @@ def test_a_wrong_amount_is_named_where_it_is_given():
 
 SYMBOLS = st.from_regex(r"\A[A-Z0-9\-._]{1,50}\Z")
 AMOUNTS = st.decimals(min_value=0, max_value=10**20 - 1, places=8)
+
+
+def documented_requests():
+    folder = os.environ.get("BWS_REAL_DATA")
+    for path in sorted(Path(folder, "doc_examples", "ws_api").glob("*.json")) if folder else []:
+        for one in json.loads(path.read_text())["requests"]:
+            if one["frame"].get("method") in CATALOGUE:
+                yield pytest.param(one["frame"], id=f"{path.stem}-{one['line']}")
+
+
+@needs_documents
+@pytest.mark.parametrize("frame", list(documented_requests()))
+def test_a_documented_request_is_read_and_means_the_same_when_we_write_it(frame):
+    call = ServerSession().receive(json.dumps(frame))
+    found = reading(CATALOGUE[call.method], call.params)
+    assert checked(found.request) is found.request
+    params, others = frame.get("params", {}), {*CREDENTIALS, "returnRateLimits"}
+    sent = {name: text for name, text in params.items() if name not in others}
+    assert {name: str(value) for name, value in found.request.params().items()} == {
+        name: str(value) for name, value in sent.items()
+    }
+
+
 VALUES = {
     "SYMBOL": SYMBOLS,
     "INTERVAL": st.text(min_size=1),

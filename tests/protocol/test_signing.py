@@ -146,7 +146,7 @@ def test_a_private_key_may_be_text_bytes_or_a_file(tmp_path):
     path = tmp_path / "key.pem"
     path.write_text(pem(ED25519))
     signature = KEYS["ED25519"].sign("a=1")
-    for secret in (pem(ED25519), pem(ED25519).encode(), "\n" + pem(ED25519), path, str(path)):
+    for secret in (pem(ED25519), pem(ED25519).encode(), "\n" + pem(ED25519), path, f" {path}\n"):
         assert Key(API_KEY, secret).sign("a=1") == signature
 
 
