@@ -109,7 +109,7 @@ def open_time(interval: Interval, time_ms: int) -> int:
 def next_open(interval: Interval, time_ms: int, bars: int = 1) -> int:
     """Return the open time of the bar `bars` after the one that contains `time_ms`."""
     if interval == "1M":
-        month = np.datetime64(time_ms, "ms").astype("M8[M]") + bars
+        month = np.datetime64(time_ms, "ms").astype("M8[M]") + np.timedelta64(bars, "M")
         return int(month.astype("M8[ms]").astype(np.int64))
     return open_time(interval, time_ms) + bars * STEP_MS[interval]
 
@@ -120,7 +120,7 @@ def opens(interval: Interval, start_ms: int, end_ms: int) -> Ms:
     if first < start_ms:
         first = next_open(interval, first)
     if interval == "1M":
-        after = np.datetime64(end_ms - 1, "ms").astype("M8[M]") + 1
+        after = np.datetime64(end_ms - 1, "ms").astype("M8[M]") + np.timedelta64(1, "M")
         months = np.arange(np.datetime64(first, "ms").astype("M8[M]"), after)
         return months.astype("M8[ms]").astype(np.int64)
     return np.arange(first, end_ms, STEP_MS[interval], dtype=np.int64)
