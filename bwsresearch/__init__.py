@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from bwsresearch.history import agg_trades, depth, klines, trades
     from bwsresearch.local import connect
+    from bwsresearch.paper_account import Paper, paper
 
 __all__ = [
     "ArchiveError",
@@ -50,6 +51,7 @@ __all__ = [
     "InsufficientBalance",
     "OrderRejected",
     "OutcomeUnknown",
+    "Paper",
     "RateLimited",
     "Result",
     "Rules",
@@ -63,6 +65,7 @@ __all__ = [
     "connect",
     "depth",
     "klines",
+    "paper",
     "run",
     "trades",
 ]
@@ -90,6 +93,7 @@ _HOME: Final = {
     "client.sync": ("Client",),
     "client.bridge": ("run",),
     "local": ("connect",),
+    "paper_account": ("Paper", "paper"),
     "backtesting": ("Result", "Rules", "backtest"),
     "history": ("agg_trades", "depth", "klines", "trades"),
 }

@@ -21,6 +21,7 @@ def cache_dir(tmp_path, monkeypatch):
     """Every test has an empty cache; none touches the user's."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("BWS_CACHE_DIR", str(folder))
+    monkeypatch.setenv("BWS_DATA_DIR", str(tmp_path / "data"))
     for name in ("BWS_SERVER", "BWS_API_KEY", "BWS_API_SECRET", "BWS_PRIVATE_KEY"):
         monkeypatch.delenv(name, raising=False)
     return folder

@@ -42,10 +42,13 @@ def import_(
     """
     use_cache(cache)
     for file in files:
-        row = caches.import_(file, symbol=symbol, interval=interval, server=server).iloc[0]
-        what = f"{row['symbol']} {row['interval'] or row['kind']}"
-        span = f", {row['start']:%Y-%m-%d %H:%M} to {row['end']:%Y-%m-%d %H:%M}"
-        typer.echo(f"{file}: {row['rows']:,} rows of {what}{span if row['rows'] else ''}")
+        listed = caches.import_(file, symbol=symbol, interval=interval, server=server)
+        for _, row in listed.iterrows():  # none for a .CHECKSUM beside its archive
+            what = f"{row['symbol']} {row['interval'] or row['kind']}"
+            span = ""
+            if row["rows"]:
+                span = f", {row['start']:%Y-%m-%d %H:%M} to {row['end']:%Y-%m-%d %H:%M}"
+            typer.echo(f"{file}: {row['rows']:,} rows of {what}{span}")
 
 
 @app.command()

@@ -14,7 +14,6 @@ import typer
 from bwsresearch import cache as caches
 from bwsresearch import history, local, server
 from bwsresearch.backtesting import Result, Rules, backtest
-from bwsresearch.cli.serve import running_from
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config, Limits
 from bwsresearch.exchange.gateway import Gateway
@@ -73,7 +72,7 @@ def demo(
             span = (row["start"].isoformat(), after.isoformat())
             market = local.recorded_market(Path(folder), "production")
         settings = Config(Limits(weight_per_minute=100_000))
-        clock = running_from(_NOW) if data is None else local.live_clock
+        clock = local.running_from(_NOW) if data is None else local.live_clock
         with server.hosted(Gateway(market, settings), clock=clock) as host:
             _say("exchange", f"{host.url} ({name})")
             with local.connect(host.url) as client:

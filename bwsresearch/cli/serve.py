@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 import ssl
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.market import Market
 from bwsresearch.exchange.synthetic import SyntheticMarket
 
-__all__ = ["EXAMPLES", "clock_of", "config_of", "running_from", "serve"]
+__all__ = ["EXAMPLES", "clock_of", "config_of", "serve"]
 
 EXAMPLES: Final = """\b
 Examples:
@@ -113,13 +112,7 @@ def clock_of(text: str) -> Callable[[], int]:
         raise ValueError(
             f"--clock is {text!r}, must be live or an ISO time such as 2024-01-31T12:00"
         ) from None
-    return running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
-
-
-def running_from(start: dt.datetime) -> Callable[[], int]:
-    """Return a clock that shows `start` now and runs on."""
-    zero = time.monotonic_ns() - int(start.timestamp() * 1_000_000_000)
-    return lambda: (time.monotonic_ns() - zero) // 1_000_000
+    return local.running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
 
 
 def _market(kind: str, seed: int, source: str | None) -> Market:

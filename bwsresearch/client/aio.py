@@ -167,6 +167,11 @@ class AsyncClient:
         if self.bridge.is_running:
             await self.bridge.await_(self._close())
 
+    def __del__(self) -> None:
+        # A cell that is run again drops the client of its last run.
+        if (link := self._connection) is not None and self._pid == os.getpid():
+            link.abandon()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -265,6 +270,17 @@ class AsyncClient:
                 raise lost(request, f"connection lost after send ({error.msg})") from error
             raise
         return reply
+
+    async def learn_time(self) -> None:
+        """Learn how far this machine's clock is from the server's."""
+        await self.bridge.await_(self._learnt())
+
+    async def _learnt(self) -> None:
+        await self._now_ms(await self._connected())
+
+    def server_ms(self) -> int:
+        """Return the server's epoch milliseconds, as far as they are known without asking."""
+        return self._wall() + (self._offset_ms or 0)
 
     async def _now_ms(self, link: Connection) -> int:
         """Return the exchange's time, by this machine's clock and what is known of their distance."""

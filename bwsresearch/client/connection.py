@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from bwsresearch.client.transport import Transport
 from bwsresearch.errors import BinanceError, Disconnected
@@ -19,6 +19,10 @@ __all__ = ["Connection"]
 
 def _unnoticed() -> None:
     """Do nothing."""
+
+
+_READERS: Final[set[asyncio.Task[None]]] = set()
+"""A loop holds its tasks weakly: without this, an idle connection could vanish in mid-wait."""
 
 
 class Connection:
@@ -46,6 +50,8 @@ class Connection:
         self._waiting: dict[Id, asyncio.Future[Reply]] = {}
         self._is_ending = False
         self._reader = self.loop.create_task(self._read())
+        _READERS.add(self._reader)
+        self._reader.add_done_callback(_READERS.discard)
 
     async def ask(
         self,
@@ -93,6 +99,11 @@ class Connection:
         self.is_fresh = False
         self._end()
         await asyncio.wait({self._reader})
+
+    def abandon(self) -> None:
+        """Close soon; from any thread, also when the loop has ended."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._end)
 
     def _end_when_idle(self) -> None:
         if not self.is_fresh and not self._waiting:

@@ -101,6 +101,11 @@ class Client:
         __tracebackhide__ = True
         return self.aio.bridge.call(self.aio.raw, request, timeout=timeout)
 
+    def server_clock(self) -> Callable[[], int]:
+        """Ask for the server's time once, and return a clock that shows it from then on, in ms."""
+        self.aio.bridge.run(self.aio.learn_time())
+        return self.aio.server_ms
+
     def close(self) -> None:
         """Close the connection; what is in flight fails, a later request opens a new one."""
         if self.aio.bridge.is_running:

@@ -4,8 +4,8 @@ One JSON object per line: version `v`, number `seq` without gaps, kind `k`, engi
 nanoseconds, what the kind holds, and last `crc`, the CRC-32 of the line without it. The lines of a
 request are handed on together, before its reply leaves. Nothing secret is ever among them.
 
-Kinds: `open` (what determines the run), `req`, `res`, `order`, `fill`, `bal`, `evt`, `mkt` (a market
-event of a live feed), `deposit`, `snap` (a hash of the state), `note`, `close`.
+Kinds: `open` (what determines the run), `req`, `res`, `order`, `fill`, `bal`, `evt`, `mkt` (what was
+seen of a live market), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`.
 """
 
 import zlib
@@ -32,15 +32,20 @@ class Damaged(ValueError):
     """A line is cut off, or is not what was written."""
 
 
+def _nothing() -> None:
+    """Close what needs no closing."""
+
+
 @dataclass(slots=True)
 class Journal:
-    """Makes records and hands them on.
+    """Makes records and hands them on; `close` ends the place where they go.
 
     `write` takes whole lines and returns when they are safe from the death of this process; what it
     raises stops the exchange, since nothing may be traded that is not recorded.
     """
 
     write: Callable[[bytes], None]
+    close: Callable[[], None] = _nothing
     model: str = "self@1"
     seq: int = 0
     crc: str = "00000000"

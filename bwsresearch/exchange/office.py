@@ -4,7 +4,7 @@ What a request changes is journalled before its reply leaves. An exchange whose 
 written trades no more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,10 +13,14 @@ import msgspec
 from bwsresearch.exchange.desk import Desk, Done
 from bwsresearch.exchange.journal import Journal, Record
 from bwsresearch.exchange.keyring import Keyring, Signed
+from bwsresearch.exchange.rows import decimal
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.engine import Engine
+from bwsresearch.exchange.trading.liquidity import MarketEvent
+from bwsresearch.exchange.trading.sightings import to_plain
 from bwsresearch.exchange.trading.state import state_hash
 from bwsresearch.exchange.trading.steps import Step
+from bwsresearch.exchange.trading.venues import Venue
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.limits import OrderCount
 from bwsresearch.protocol.messages import ErrorBody, Refusal
@@ -24,7 +28,7 @@ from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.params import Pairs, Raw, Reading, reading, sent_text
 from bwsresearch.protocol.placement import checked
 from bwsresearch.protocol.request import Request
-from bwsresearch.protocol.results import RateLimit
+from bwsresearch.protocol.results import RateLimit, SymbolInfo
 from bwsresearch.protocol.session import Call, ServerSession
 
 __all__ = ["Office", "Outcome"]
@@ -56,16 +60,21 @@ class Outcome:
 class Office:
     """The accounts of an exchange, before its engine.
 
+    `venue` makes the trading of one more symbol; `deposits` is what came from outside, by account and
+    asset, in units.
     `journal` None records nothing; `salt` makes the names of keys in a journal its own.
     """
 
     desk: Desk
+    venue: Callable[[SymbolInfo], Venue]
     keyring: Keyring = field(default_factory=Keyring)
     journal: Journal | None = None
     salt: str = ""
     orders_10s: int = 100
     orders_day: int = 200_000
     maker_decrement: int = 5
+    model: str = "self@1"
+    deposits: dict[tuple[str, str], int] = field(default_factory=dict)
     _counts: dict[str, OrderCount] = field(default_factory=dict)
     _is_stopped: bool = False
 
@@ -95,15 +104,18 @@ class Office:
     ) -> Outcome:
         """Do what a verified request asks for, and record it."""
         account = self.engine.accounts[signed.key.account]
+        if self._is_stopped and request.security == "TRADE":
+            raise _STOPPED
         if self.journal is None or request.security != "TRADE":
             return self._decided(request, account, now_ms, factor, cause=0)
-        if self._is_stopped:
-            raise _STOPPED
         number = self.journal.add(
             "req", now_ms, _recorded(call, signed, account, self.salt, factor)
         )
         outcome = self._decided(request, account, now_ms, factor, cause=number)
-        self.journal.add("res", now_ms, _answered(outcome, number))
+        marks = {
+            name: decimal(venue.last) for name, venue in self.engine.venues.items() if venue.last
+        }
+        self.journal.add("res", now_ms, {**_answered(outcome, number), "last": marks})
         try:
             self.journal.commit()
         except Exception as error:
@@ -167,14 +179,34 @@ class Office:
         now_ms, factor = record["t"] // 1_000_000, record["factor"]
         return self._decided(asked.request, account, now_ms, factor, cause=record["seq"])
 
+    def close(self) -> None:
+        """End the journal; nothing is traded after that."""
+        self._is_stopped = True
+        if self.journal is not None:
+            self.journal.close()
+
     def state_hash(self) -> str:
         """Return the hash of everything that a replay must lead to."""
         return state_hash(self.engine)
 
-    def observed(self, record: Record) -> None:
-        """Let the engine see a recorded event of a live market."""
-        for step in self.desk.observe(record["events"], record["t"] // 1_000_000):
-            self._done(step, record["seq"])
+    def observe(self, events: Sequence[MarketEvent], now_ms: int) -> None:
+        """Let the engine see a live market, which is recorded since nobody can ask it again."""
+        number = 0
+        if self.journal is not None and events:
+            number = self.journal.add("mkt", now_ms, {"events": to_plain(events)})
+        for step in self.desk.observe(events, now_ms):
+            self._done(step, number)
+        if self.journal is not None:
+            self.journal.commit()
+
+    def list_symbol(self, info: SymbolInfo, now_ms: int) -> None:
+        """Let one more symbol be traded; nothing happens when it is already."""
+        if info.symbol in self.engine.venues:
+            return
+        self.engine.venues[info.symbol] = self.venue(info)
+        if self.journal is not None:
+            self.journal.add("list", now_ms, {"symbol": msgspec.to_builtins(info)})
+            self.journal.commit()
 
     def deposit(self, name: str, asset: str, amount: int, now_ms: int) -> None:
         """Add to an account what comes from outside, and record it.
@@ -184,6 +216,7 @@ class Office:
         """
         account = self.engine.accounts[name]
         step = self.engine.deposit(account, asset, amount, now_ms)
+        self.deposits[name, asset] = self.deposits.get((name, asset), 0) + amount
         if self.journal is not None:
             body = {"account": name, "asset": asset, "units": amount}
             self.journal.step(step, self.journal.add("deposit", now_ms, body))

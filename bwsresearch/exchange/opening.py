@@ -1,6 +1,6 @@
 """Open the trading of a market: accounts and their keys, venues and their fill models, a journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from bwsresearch.exchange.trading.engine import Engine
 from bwsresearch.exchange.trading.venues import Venue
 from bwsresearch.protocol.results import SymbolInfo
 
-__all__ = ["AccountSpec", "facts", "opened"]
+__all__ = ["AccountSpec", "empty", "facts", "opened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +41,18 @@ def opened(
     now_ms: int,
     journal: Journal | None = None,
     salt: str = "",
+    is_fed: bool = True,
 ) -> Office:
     """Return the back office of a market, with its first record written.
+
+    `is_fed` False is for a market that cannot be asked: what there is to see comes by `observe`.
 
     Raises:
         ValueError: when an account or a key is named twice.
     """
-    venues = {symbol: _venue(info, config) for symbol, info in market.symbols.items()}
-    engine = Engine(venues, {}, seed=config.seed)
-    desk = Desk(engine, Feed(market, engine))
-    keyring = Keyring(is_strict=config.auth.strict_signatures)
-    limits = config.limits
-    office = Office(
-        desk,
-        keyring,
-        journal,
-        salt,
-        limits.orders_10s,
-        limits.orders_day,
-        limits.maker_decrement,
-    )
+    office = empty(market if is_fed else None, market.symbols.values(), config, salt)
+    office.journal = journal
+    engine, keyring = office.engine, office.keyring
     if journal is not None:
         journal.model = config.model.id
         journal.add("open", now_ms, facts(market, accounts, config, salt))
@@ -76,9 +68,27 @@ def opened(
     return office
 
 
-def _venue(info: SymbolInfo, config: Config) -> Venue:
-    tick, step = units(info.tick_size), units(info.step_size)
-    return Venue(info, fill_model(config.model, tick=tick, step=step))
+def empty(
+    market: Market | None, symbols: Iterable[SymbolInfo], config: Config, salt: str
+) -> Office:
+    """Return an office without accounts; without a market, it must be told what there is to see."""
+
+    def venue(info: SymbolInfo) -> Venue:
+        tick, step = units(info.tick_size), units(info.step_size)
+        return Venue(info, fill_model(config.model, tick=tick, step=step))
+
+    engine = Engine({info.symbol: venue(info) for info in symbols}, {}, seed=config.seed)
+    limits = config.limits
+    return Office(
+        Desk(engine, None if market is None else Feed(market, engine)),
+        venue,
+        Keyring(is_strict=config.auth.strict_signatures),
+        salt=salt,
+        orders_10s=limits.orders_10s,
+        orders_day=limits.orders_day,
+        maker_decrement=limits.maker_decrement,
+        model=config.model.id,
+    )
 
 
 def facts(

@@ -4,23 +4,18 @@ The first record says how the exchange was opened; requests, deposits and market
 and everything else follows from them. What follows is compared with what was recorded.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
 from bwsresearch.exchange.config import Config
-from bwsresearch.exchange.desk import Desk
-from bwsresearch.exchange.feed import Feed
-from bwsresearch.exchange.fills import fill_model
 from bwsresearch.exchange.journal import Journal, Record
 from bwsresearch.exchange.keyring import ApiKey
 from bwsresearch.exchange.market import Market
 from bwsresearch.exchange.office import Office, Outcome
+from bwsresearch.exchange.opening import empty
 from bwsresearch.exchange.trading.accounts import Account, Commission
-from bwsresearch.exchange.trading.amounts import units
-from bwsresearch.exchange.trading.engine import Engine
-from bwsresearch.exchange.trading.venues import Venue
+from bwsresearch.exchange.trading.sightings import from_plain
 from bwsresearch.protocol.messages import ErrorBody
 from bwsresearch.protocol.results import SymbolInfo
 
@@ -54,16 +49,25 @@ def replayed(records: Iterable[Record], market: Market | None) -> Office:
         elif kind == "res" and open_request is not None:
             _compare(record, *open_request)
             open_request = None
-        elif kind == "deposit":
-            now_ms = record["t"] // 1_000_000
-            office.deposit(record["account"], record["asset"], record["units"], now_ms)
-        elif kind == "mkt":
-            office.observed(record)
-        elif kind == "snap" and record["hash"] != office.state_hash():
-            raise Disagreement(f"record {record['seq']}: the state is another than was recorded")
+        else:
+            _applied(office, record)
     if office is None:
         raise ValueError("the journal is empty; it must begin with 'open'")
     return office
+
+
+def _applied(office: Office, record: Record) -> None:
+    """Let an office have an input that is no request; what follows from inputs is passed over."""
+    now_ms = record["t"] // 1_000_000
+    match record["k"]:
+        case "deposit":
+            office.deposit(record["account"], record["asset"], record["units"], now_ms)
+        case "mkt":
+            office.observe(from_plain(record["events"]), now_ms)
+        case "list":
+            office.list_symbol(msgspec.convert(record["symbol"], SymbolInfo), now_ms)
+        case "snap" if record["hash"] != office.state_hash():
+            raise Disagreement(f"record {record['seq']}: the state is another than was recorded")
 
 
 def _opened(record: Record, market: Market | None) -> Office:
@@ -73,28 +77,12 @@ def _opened(record: Record, market: Market | None) -> Office:
             "serve the same market"
         )
     config = msgspec.convert(record["config"], Config)
-    engine = Engine(
-        {row["symbol"]: _venue(row, config) for row in record["symbols"]}, {}, seed=config.seed
-    )
+    symbols = [msgspec.convert(row, SymbolInfo) for row in record["symbols"]]
+    office = empty(market, symbols, config, record["salt"])
     for number, spec in enumerate(record["accounts"], 1):
         commission = msgspec.convert(spec["commission"], Commission)
-        engine.accounts[spec["name"]] = Account(spec["name"], commission, uid=number)
-    limits = config.limits
-    feed = None if market is None else Feed(market, engine)
-    return Office(
-        Desk(engine, feed),
-        salt=record["salt"],
-        orders_10s=limits.orders_10s,
-        orders_day=limits.orders_day,
-        maker_decrement=limits.maker_decrement,
-    )
-
-
-def _venue(row: Mapping[str, Any], config: Config) -> Venue:
-    info = msgspec.convert(row, SymbolInfo)
-    return Venue(
-        info, fill_model(config.model, tick=units(info.tick_size), step=units(info.step_size))
-    )
+        office.engine.accounts[spec["name"]] = Account(spec["name"], commission, uid=number)
+    return office
 
 
 def _compare(reply: Record, request: Record, outcome: Outcome) -> None:

@@ -24,7 +24,7 @@ class ClientJournal:
     def __init__(self, folder: str | Path) -> None:
         run = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"{time.time_ns() % 10**9:09d}"
         self.file = JournalFile(folder, run)
-        self._journal = Journal(self.file.write, model="client")
+        self._journal = Journal(self.file.write, self.file.close, model="client")
 
     def sent(self, request: Request[Any], now_ms: int) -> int:
         """Record a request before it leaves; return its number."""

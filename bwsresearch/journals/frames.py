@@ -193,6 +193,20 @@ class Frames:
             worth += held.to_numpy()
         return worth
 
+    def prices(self, quote: str) -> "dict[str, pd.Series[float]]":
+        """Return the last prices of assets in `quote` that the exchange had seen at each request."""
+        seen: dict[str, dict[int, float]] = {}
+        for record in self._of("res"):
+            for symbol, price in record.get("last", {}).items():
+                if symbol.endswith(quote):
+                    seen.setdefault(symbol.removesuffix(quote), {})[record["t"]] = float(price)
+        return {
+            asset: pd.Series(
+                list(marks.values()), index=_index(np.fromiter(marks, np.int64, len(marks)))
+            )
+            for asset, marks in seen.items()
+        }
+
     def to_parquet(self, folder: str | Path) -> list[Path]:
         """Write all tables as Parquet with decimal128(38, 8) amounts; return the files."""
         target = Path(folder)
@@ -230,10 +244,14 @@ def _joined(request: Record, reply: Record | None) -> Record:
 
 
 def _frame(columns: Iterable[_Column], rows: Sequence[Record], *, decimal: bool) -> pd.DataFrame:
-    stamps = np.fromiter((row["t"] for row in rows), np.int64, len(rows)) // 1000
-    index = pd.DatetimeIndex(stamps.view("M8[us]")).tz_localize("UTC").rename("time")
+    index = _index(np.fromiter((row["t"] for row in rows), np.int64, len(rows)))
     data = {one.name: _values(one, rows, decimal=decimal) for one in columns}
     return pd.DataFrame(data, index=index)
+
+
+def _index(nanoseconds: "np.ndarray[Any, np.dtype[np.int64]]") -> pd.DatetimeIndex:
+    stamps = (nanoseconds // 1000).view("M8[us]")
+    return pd.DatetimeIndex(stamps).tz_localize("UTC").rename("time")
 
 
 def _values(column: _Column, rows: Sequence[Record], *, decimal: bool) -> Any:

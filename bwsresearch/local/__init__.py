@@ -8,7 +8,7 @@ from bwsresearch.local.accounts import accounts_of
 from bwsresearch.local.default import connect, default_client
 from bwsresearch.local.desks import office_of
 from bwsresearch.local.markets import recorded_market
-from bwsresearch.local.process import LocalEndpoint, live_clock
+from bwsresearch.local.process import LocalEndpoint, live_clock, running_from
 from bwsresearch.local.servers import SERVERS, implied, server_of
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "live_clock",
     "office_of",
     "recorded_market",
+    "running_from",
     "server_of",
 ]

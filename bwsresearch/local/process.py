@@ -1,6 +1,7 @@
 """An exchange in this process: what a socket would carry is handed over directly."""
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.market import Market
 from bwsresearch.protocol.session import ServerSession
 
-__all__ = ["MARKET_HEADER", "RECORDED_HEADER", "LocalEndpoint", "live_clock"]
+__all__ = ["MARKET_HEADER", "RECORDED_HEADER", "LocalEndpoint", "live_clock", "running_from"]
 
 MARKET_HEADER: Final = "x-bws-market"
 RECORDED_HEADER: Final = "x-bws-recorded"
@@ -21,6 +22,12 @@ RECORDED_HEADER: Final = "x-bws-recorded"
 def live_clock() -> int:
     """Return this machine's epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def running_from(start: dt.datetime) -> Callable[[], int]:
+    """Return a clock that shows `start` now and runs on."""
+    zero = time.monotonic_ns() - int(start.timestamp() * 1_000_000_000)
+    return lambda: (time.monotonic_ns() - zero) // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Servers by name or URL, and by what name their rows are cached."""
 
 import difflib
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ _ALIASES: Final = {
     "wss://testnet.binance.vision/ws-api/v3": "testnet",
 }
 _HOSTS: Final = {urlsplit(url).hostname: name for name, url in SERVERS.items()}
+_MARKET: Final = re.compile(r"local-[0-9a-f]{12}")
 _LOCAL_KEY: Final = "local".ljust(64, "0")
 _LOCAL_BALANCES: Final = {"USDT": 1_000_000 * UNIT, "BTC": 10 * UNIT, "BNB": 100 * UNIT}
 """What the account of an exchange in this process begins with."""
@@ -76,10 +78,12 @@ async def server_of(connection: AsyncClient) -> str:
     ):
         return name
     headers = await connection.open()
-    if market := headers.get(MARKET_HEADER):
+    # Anybody may send the header: only a local exchange's own kind of name is taken from it.
+    if _MARKET.fullmatch(market := headers.get(MARKET_HEADER, "")):
         return market
     parts = urlsplit(endpoint.name)
-    return f"{parts.hostname}_{parts.port}" if parts.port else str(parts.hostname)
+    # Always with its port: a host may be called "production".
+    return f"{parts.hostname}_{parts.port or (443 if parts.scheme == 'wss' else 80)}"
 
 
 def implied(connection: AsyncClient, symbol: str, what: str) -> bool:

@@ -1,3 +1,5 @@
+import hashlib
+
 ROW = "1733011200000,100.0,101.0,99.0,100.5,12.5,1733014799999,1250.0,10,6.0,600.0,0\n"
 
 
@@ -34,6 +36,14 @@ def test_options_name_what_a_path_does_not(bws, tmp_path):
     assert bws("import", file, "--symbol", "ethusdt", "--interval", "1h").out.endswith(
         "1 rows of ETHUSDT 1h, 2024-12-01 00:00 to 2024-12-01 00:00\n"
     )
+
+
+def test_files_without_rows_and_checksums_are_passed_over(bws, tmp_path):
+    file = tmp_path / "BTCUSDT-trades-2024-12-01.csv"
+    file.write_text("id,price,qty,quote_qty,time,is_buyer_maker,is_best_match\n")
+    beside = tmp_path / f"{file.name}.CHECKSUM"
+    beside.write_text(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
+    assert bws("import", file, beside).out == f"{file}: 0 rows of BTCUSDT trades\n"
 
 
 def test_another_cache_is_used_when_named(bws, tmp_path):

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 import bwsresearch
-from bwsresearch.cli.serve import clock_of, config_of, running_from
+from bwsresearch.cli.serve import clock_of, config_of
 from bwsresearch.exchange.config import Config
 
 
@@ -84,4 +84,3 @@ def test_a_clock_runs_on_from_where_it_starts():
     assert 1_706_702_400_000 <= first <= second + 1 < 1_706_702_401_000
     aware = clock_of("2024-01-31T13:00+01:00")()
     assert 1_706_702_400_000 <= aware < 1_706_702_401_000
-    assert running_from.__doc__

@@ -5,7 +5,6 @@ trace. Source: web-socket-api.md "Trading requests"; errors.md "Messages for -10
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,7 +33,7 @@ class Engine:
     `seed` decides the client order ids that the exchange chooses itself.
     """
 
-    venues: Mapping[str, Venue]
+    venues: dict[str, Venue]
     accounts: dict[str, Account]
     seed: int = 1
     settlement: Settlement = field(init=False)
