@@ -72,6 +72,9 @@ REQUESTS = [
 ]
 """Requests that are answered."""
 
+PLAIN = {request.method: request for request in reversed(REQUESTS)}
+"""By method, the first of them."""
+
 
 def missing(name):
     return f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."

@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.server import hosted
 
 from .asked import NOW
+from .foreign import ALL, Speaker
 
-CLIENTS = Path(__file__).parent / "clients"
+SCRIPTS = {one.script: one.package for one in ALL} | {"ask_ccxt.py": "ccxt"}
 PYTHON = "BWS_CONFORMANCE_PYTHON"
 INSTALL = (
     "python3 -m venv .venv-conformance && .venv-conformance/bin/pip install '.[conformance]' "
@@ -76,40 +76,32 @@ def expected(ours):
 
 
 def interpreter_with(package):
-    """Return the path of a Python that can import `package`, or skip."""
+    """Return the path of a Python that can import `package`, None without one."""
     if path := os.environ.get(PYTHON):
         if not Path(path).exists():
             pytest.fail(f"{PYTHON} is {path!r}, which does not exist; to make it: {INSTALL}")
         return str(Path(path).absolute())  # no symbolic link resolved: that would leave its venv
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed; to try it: {INSTALL}")
-    return sys.executable
+    return sys.executable if importlib.util.find_spec(package) else None
 
 
 @pytest.fixture(scope="session")
-def foreign():
-    """A function that returns how to talk with a script of `clients/`, or skips without its client.
-
-    To talk is to hand over rounds of calls, and to get what each call came to; see `clients/talk.py`.
-    """
+def speakers():
+    """All clients there are, by script; they start together, since that takes each its time."""
     clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    pythons = {script: interpreter_with(package) for script, package in SCRIPTS.items()}
+    started = {name: Speaker(python, name, clean) for name, python in pythons.items() if python}
+    yield started
+    for speaker in started.values():
+        speaker.close()
 
-    def of(script, package):
-        python = interpreter_with(package)
 
-        def converse(rounds):
-            done = subprocess.run(
-                [python, str(CLIENTS / script)],
-                input=json.dumps(rounds),
-                env={**clean, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            return json.loads(done.stdout)
+@pytest.fixture(scope="session")
+def speaker(speakers):
+    """A function that returns who speaks for a script of `clients/`, or skips without its client."""
 
-        return converse
+    def of(script):
+        if script not in speakers:
+            pytest.skip(f"{SCRIPTS[script]} is not installed; to try it: {INSTALL}")
+        return speakers[script]
 
     return of

@@ -44,26 +44,22 @@ LIMITED = [{"symbol": "BTC/USDT", "limit": 1}] * 20
 
 
 @pytest.fixture(scope="module")
-def told(foreign, exchange, limited):
+def told(speaker, exchange, limited):
     """What ccxt says of all it asked, by round."""
+    ccxt = speaker("ask_ccxt.py")
 
-    def of(calls, *, url=exchange.url, together=False):
-        return {"url": url, "calls": calls, "together": together, "options": {}}
+    def of(name, arguments, *, url=exchange.url, together=False):
+        return ccxt.ask(url, [(None, name, one) for one in arguments], together=together)
 
     faulty = [{"symbol": "BTC/USDT", **arguments} for arguments, _, _ in FAULTS]
-    converse = foreign("ask_ccxt.py", "ccxt")
-    return converse(
-        {
-            "markets": of([("markets", {})]),
-            "klines": of([("fetch_ohlcv_ws", arguments) for arguments, _ in KLINES]),
-            "trades": of([("fetch_trades_ws", arguments) for arguments, _ in TRADES]),
-            "faults": of([("fetch_ohlcv_ws", arguments) for arguments in faulty]),
-            "together": of([("fetch_ohlcv_ws", one) for one, _ in SEVERAL], together=True),
-            "limited": of(
-                [("fetch_ohlcv_ws", arguments) for arguments in LIMITED], url=limited(WEIGHT).url
-            ),
-        },
-    )
+    return {
+        "markets": of("markets", [{}]),
+        "klines": of("fetch_ohlcv_ws", [arguments for arguments, _ in KLINES]),
+        "trades": of("fetch_trades_ws", [arguments for arguments, _ in TRADES]),
+        "faults": of("fetch_ohlcv_ws", faulty),
+        "together": of("fetch_ohlcv_ws", [one for one, _ in SEVERAL], together=True),
+        "limited": of("fetch_ohlcv_ws", LIMITED, url=limited(WEIGHT).url),
+    }
 
 
 def ok(outcome):

@@ -9,10 +9,18 @@ from websockets.sync.client import connect
 from bwsresearch.exchange.config import Ban
 from bwsresearch.protocol import methods
 
-from .asked import LEGAL_NUMBER, LEGAL_SYMBOL, NOW, PUBLIC, REQUESTS, START, illegal, missing, named
-
-PLAIN = {request.method: request for request in reversed(REQUESTS)}
-"""By method, the first request of the table."""
+from .asked import (
+    LEGAL_NUMBER,
+    LEGAL_SYMBOL,
+    NOW,
+    PLAIN,
+    PUBLIC,
+    REQUESTS,
+    START,
+    illegal,
+    missing,
+    named,
+)
 
 
 @pytest.fixture

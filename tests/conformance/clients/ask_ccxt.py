@@ -3,10 +3,10 @@
 import asyncio
 
 import ccxt.pro as ccxt
-from talk import each, talk
+from talk import askers, each, talk
 
 
-async def made(url):
+async def made(url, key):
     """Return a ccxt exchange that knows the markets without a request to the REST API."""
     exchange = ccxt.binance(
         {
@@ -16,6 +16,7 @@ async def made(url):
                 "crossMarginPairsData": [],
                 "isolatedMarginPairsData": [],
             },
+            **key,
         }
     )
     exchange.urls["api"]["ws"]["ws-api"]["spot"] = url
@@ -26,23 +27,24 @@ async def made(url):
     return exchange
 
 
-async def asked(url, calls, together):
-    exchange = await made(url)
+async def asked(url, calls, together, keys):
+    exchanges = {who: await made(url, keys.get(who, {})) for who in askers(calls)}
 
-    async def ask(name, arguments):
+    async def ask(who, name, arguments):
         try:
-            found = getattr(exchange, name)
+            found = getattr(exchanges[who], name)
             return {"ok": await found(**arguments) if callable(found) else found}
         except ccxt.BaseError as error:
             return {"refused": {"kind": type(error).__name__, "msg": str(error)}}
 
     outcomes = await each(ask, calls, together)
-    await exchange.close()
+    for exchange in exchanges.values():
+        await exchange.close()
     return outcomes
 
 
-def converse(url, calls, together):
-    return asyncio.run(asked(url, calls, together))
+def converse(url, calls, together, *, keys=None):
+    return asyncio.run(asked(url, calls, together, keys or {}))
 
 
 talk(converse)

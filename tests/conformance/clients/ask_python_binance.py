@@ -6,7 +6,7 @@ from binance.async_client import AsyncClient
 from binance.base_client import BaseClient
 from binance.client import Client
 from binance.exceptions import BinanceAPIException
-from talk import each, talk
+from talk import askers, each, talk
 
 
 def refusal(error):
@@ -18,34 +18,38 @@ def refusal(error):
     }
 
 
-async def awaited(calls, together, options):
-    client = AsyncClient(**options)
+async def awaited(calls, together, keys, options):
+    clients = {who: AsyncClient(**keys.get(who, {}), **options) for who in askers(calls)}
 
-    async def ask(name, arguments):
+    async def ask(who, name, arguments):
         try:
-            return {"ok": await getattr(client, name)(**arguments)}
+            return {"ok": await getattr(clients[who], name)(**arguments)}
         except BinanceAPIException as error:
             return {"refused": refusal(error)}
 
     outcomes = await each(ask, calls, together)
-    await client.session.close()
+    for client in clients.values():
+        await client.session.close()
     return outcomes
 
 
-def blocking(calls):
-    client = Client(ping=False)
+def blocking(calls, keys):
+    clients = {who: Client(ping=False, **keys.get(who, {})) for who in askers(calls)}
     outcomes = []
-    for name, arguments in calls:
+    for who, name, arguments in calls:
         try:
-            outcomes.append({"ok": getattr(client, name)(**arguments)})
+            outcomes.append({"ok": getattr(clients[who], name)(**arguments)})
         except BinanceAPIException as error:
             outcomes.append({"refused": refusal(error)})
     return outcomes
 
 
-def converse(url, calls, together, *, sync=False, **options):
+def converse(url, calls, together, *, keys=None, sync=False, **options):
     BaseClient.WS_API_URL = url
-    return blocking(calls) if sync else asyncio.run(awaited(calls, together, options))
+    keys = keys or {}
+    if sync:
+        return blocking(calls, keys)
+    return asyncio.run(awaited(calls, together, keys, options))
 
 
 talk(converse)

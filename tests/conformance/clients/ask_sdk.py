@@ -8,7 +8,7 @@ from binance_common.constants import TimeUnit
 from binance_sdk_spot.spot import Spot
 from binance_sdk_spot.websocket_api.models import ExchangeInfoResponse
 from pydantic import BaseModel
-from talk import each, talk
+from talk import askers, each, talk
 
 logging.disable(logging.CRITICAL)
 
@@ -41,24 +41,29 @@ def outcome(name, response):
     return {"ok": value, "unknown": unknown(result), "rateLimits": limits}
 
 
-async def asked(url, calls, together, options):
-    unit = options.pop("time_unit", None)
-    configuration = ConfigurationWebSocketAPI(
-        stream_url=url, time_unit=unit and TimeUnit(unit), **options
-    )
+async def connected(url, key, options):
+    configuration = ConfigurationWebSocketAPI(stream_url=url, **key, **options)
     api = Spot(config_ws_api=configuration).websocket_api
     await api.create_connection()
+    return api
 
-    async def ask(name, arguments):
-        return outcome(name, await getattr(api, name)(**arguments))
+
+async def asked(url, calls, together, keys, options):
+    if unit := options.get("time_unit"):
+        options["time_unit"] = TimeUnit(unit)
+    apis = {who: await connected(url, keys.get(who, {}), options) for who in askers(calls)}
+
+    async def ask(who, name, arguments):
+        return outcome(name, await getattr(apis[who], name)(**arguments))
 
     outcomes = await each(ask, calls, together)
-    await api.close_connection()
+    for api in apis.values():
+        await api.close_connection()
     return outcomes
 
 
-def converse(url, calls, together, **options):
-    return asyncio.run(asked(url, calls, together, options))
+def converse(url, calls, together, *, keys=None, **options):
+    return asyncio.run(asked(url, calls, together, keys or {}, options))
 
 
 talk(converse)

@@ -9,29 +9,34 @@ import functools
 import queue
 import threading
 
-from talk import talk
+from talk import askers, talk
 from unicorn_binance_websocket_api import BinanceWebSocketApiManager
 
+NOBODY = {"api_key": "k" * 64, "api_secret": "s" * 64}  # it opens no stream without a key
 
-def converse(url, calls, together):
+
+def converse(url, calls, together, *, keys=None):
     replies = queue.Queue()
     manager = BinanceWebSocketApiManager(
         websocket_api_base_uri=url, warn_on_update=False, output_default="dict"
     )
-    stream = manager.create_stream(
-        api=True, api_key="k" * 64, api_secret="s" * 64, process_stream_data=replies.put
-    )
-    manager.wait_till_stream_has_started(stream)
+    streams = {}
+    for who in askers(calls):
+        key = (keys or {}).get(who, NOBODY)
+        streams[who] = manager.create_stream(api=True, process_stream_data=replies.put, **key)
+        manager.wait_till_stream_has_started(streams[who])
     found = {}
-    for number, (name, arguments) in enumerate(calls):
+    for number, (who, name, arguments) in enumerate(calls):
         call = functools.partial(
-            getattr(manager.api.spot, name), request_id=f"call-{number:05d}", **arguments
+            getattr(manager.api.spot, name),
+            request_id=f"call-{number:05d}",
+            stream_id=streams[who],
+            **arguments,
         )
         if together:
             call()
         else:
-            wait = functools.partial(lambda call: replies.put(call(return_response=True)), call)
-            threading.Thread(target=wait, daemon=True).start()
+            threading.Thread(target=wait, args=(call, replies), daemon=True).start()
             reply = replies.get(timeout=30)
             found[reply["id"]] = reply
     while len(found) < len(calls):
@@ -39,6 +44,11 @@ def converse(url, calls, together):
         found[reply["id"]] = reply
     manager.stop_manager()
     return [outcome(found[f"call-{number:05d}"]) for number in range(len(calls))]
+
+
+def wait(call, replies):
+    reply = call(return_response=True)
+    replies.put(reply[1] if isinstance(reply, tuple) else reply)  # of an order, after its client id
 
 
 def outcome(reply):

@@ -1,17 +1,34 @@
 """What the scripts of this folder share. They run with the interpreter that has the foreign clients.
 
-A script reads rounds of calls from stdin and writes what each call came to:
-{name: {"url": …, "calls": [[name, arguments], …], "together": bool, "options": {…}}} in, and
-{name: [{"ok": result}, {"refused": error} or {"broken": what the client did not understand}, …]}
-out. Nothing but loopback can be reached.
+A script reads rounds of calls from stdin, one JSON text a line, and writes a line for each with what
+every call came to. In goes {"url": …, "calls": [[who, name, arguments], …], "together": bool,
+"options": {…}}; out comes [{"ok": result}, {"refused": error} or {"broken": what the client did not
+understand}, …], or {"failed": …} when the client could not be used at all. Among the options are:
+`keys`, what each `who` signs with; `now`, where the client's own clock stands still (epoch ms).
+Nothing but loopback can be reached.
 """
 
 import asyncio
 import json
 import os
 import sys
+import time
+import traceback
 
 _HERE = ("127.0.0.1", "::1", "localhost", None)
+
+
+class _Clock:
+    """`time.time`, which clients take for their timestamps: it can be made to stand still."""
+
+    def __init__(self):
+        self.runs, self.stands_at = time.time, None
+
+    def __call__(self):
+        return self.runs() if self.stands_at is None else self.stands_at
+
+
+_clock = time.time = _Clock()
 
 
 def _loopback_only(event, arguments):
@@ -28,26 +45,37 @@ def _loopback_only(event, arguments):
 def talk(converse):
     """Answer the rounds on stdin with `converse(url, calls, together, **options)`."""
     sys.addaudithook(_loopback_only)
-    rounds = json.load(sys.stdin)
     told, sys.stdout = sys.stdout, sys.stderr  # what clients print is no answer
-    outcomes = {
-        name: converse(one["url"], one["calls"], one["together"], **one["options"])
-        for name, one in rounds.items()
-    }
-    json.dump(outcomes, told)
-    told.flush()
+    for line in sys.stdin:
+        json.dump(_outcomes(converse, **json.loads(line)), told)
+        told.write("\n")
+        told.flush()
     os._exit(0)  # some clients take ten seconds to say good-bye
 
 
-async def each(ask, calls, together):
-    """Return the outcomes of `ask(name, arguments)`, one call after the other or all at once."""
+def _outcomes(converse, url, calls, together, options):
+    now = options.pop("now", None)
+    _clock.stands_at = None if now is None else (now + 0.5) / 1000  # int(… * 1000) gives now again
+    try:
+        return converse(url, calls, together, **options)
+    except Exception:
+        return {"failed": traceback.format_exc()}
 
-    async def outcome(name, arguments):
+
+async def each(ask, calls, together):
+    """Return the outcomes of `ask(who, name, arguments)`, one after the other or all at once."""
+
+    async def outcome(call):
         try:
-            return await ask(name, arguments)
+            return await ask(*call)
         except Exception as error:
             return {"broken": f"{type(error).__name__}: {error}"[:500]}
 
     if together:
-        return await asyncio.gather(*(outcome(name, arguments) for name, arguments in calls))
-    return [await outcome(name, arguments) for name, arguments in calls]
+        return await asyncio.gather(*map(outcome, calls))
+    return [await outcome(call) for call in calls]
+
+
+def askers(calls):
+    """Return everybody who asks, each once; None asks without a key."""
+    return list(dict.fromkeys(who for who, _, _ in calls))
