@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import numpy as np
 import pytest
@@ -195,6 +196,23 @@ def test_a_local_exchange_has_limits_too(market):
 async def test_many_requests_in_process_are_answered(here):
     replies = await asyncio.gather(*(here.aio.ping() for _ in range(100)))
     assert replies == [results.Ping()] * 100
+
+
+def test_a_dropped_client_of_a_local_exchange_leaves_nothing(gateway, caplog):
+    bridge = Bridge()
+    Client(local.LocalEndpoint(gateway, lambda: NOW_MS), bridge=bridge).ping()
+    gc.collect()
+    readers = bridge.run(others())
+    bridge.stop()
+    assert readers == []
+    assert caplog.text == ""
+
+
+async def others():
+    """Return the tasks of this loop that are left when it has nothing else to do."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait([*tasks, asyncio.ensure_future(asyncio.sleep(0))], timeout=10)
+    return [task for task in tasks if not task.done()]
 
 
 async def test_an_in_process_connection_that_is_closed_says_so(gateway):

@@ -79,6 +79,8 @@ class AsyncClient:
         wall: this machine's epoch milliseconds; its distance to the exchange's time is learned.
     """
 
+    _connection: Connection | None = None
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -94,7 +96,6 @@ class AsyncClient:
         self.limits: dict[tuple[str, str, int], RateLimit] = {}
         self._clock, self._wall = clock, wall
         self._offset_ms: int | None = None
-        self._connection: Connection | None = None
         self._pid = 0
         self._opening: asyncio.Task[Connection] | None = None
 

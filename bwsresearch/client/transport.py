@@ -4,6 +4,7 @@ The one file of the client that knows websockets. Everything that can go wrong o
 as an error of this package that names the server and the cure.
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import re
@@ -178,7 +179,11 @@ class _WebSocket:
             raise _lost(self._name, error) from error
 
     async def close(self) -> None:
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        except asyncio.CancelledError:
+            self._connection.transport.abort()  # nobody waits for the server's good-bye any more
+            raise
 
 
 def _parts(url: str) -> SplitResult:

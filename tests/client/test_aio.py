@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import typing
 
@@ -488,6 +489,16 @@ async def test_a_cancelled_call_leaves_the_connection_and_its_reply_is_ignored(s
             await waiting
         assert await client.time() == results.ServerTime(2)
     assert [number for number, _ in server.requests] == [1, 1]
+
+
+async def test_a_client_that_is_dropped_leaves_its_server(scripted, connected):
+    async def script(link):
+        await link.answer(await link.request(), {})
+
+    async with scripted(script) as server:
+        await connected(server.url).aio.ping()
+        gc.collect()
+        await within(server.closed(1))
 
 
 async def test_the_context_manager_closes(exchange, connected):

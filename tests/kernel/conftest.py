@@ -197,11 +197,16 @@ class Holding:
                     socket.close_socket()
                 self.pongs.put(socket)
 
+    def forget(self):
+        """Empty the notes."""
+        for notes in (self.asked, self.pongs):
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    notes.get_nowait()
+
     def pinged(self, times):
         """Wait until the client has answered so many pings from now on."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self.pongs.get_nowait()
+        self.forget()
         for _ in range(times):
             self.pongs.get(timeout=WAIT_S)
 
