@@ -194,10 +194,11 @@ def _repeating(schema: Schema) -> list[str]:
 
 def _make_folder(folder: Path) -> None:
     """Make a folder and those above it, each known to the one above when it returns."""
-    if not folder.is_dir():
+    while not folder.is_dir():
         _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        with contextlib.suppress(FileNotFoundError):  # the one above was cleared this very moment
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -139,7 +139,8 @@ def _remove(root: Path, place: Place, files: list[Path]) -> int:
         for path in files:
             with locked(root, path):
                 path.unlink(missing_ok=True)
-                path.parent.rmdir()
+                with contextlib.suppress(OSError):  # something else lies in it
+                    path.parent.rmdir()
         shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise CacheError(

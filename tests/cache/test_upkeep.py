@@ -1,4 +1,6 @@
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from bwsresearch.cache import Cache, clear, info, parquet, path, verify
 from bwsresearch.cache.upkeep import series
 from bwsresearch.errors import CacheError
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, empty, from_arrow, sliced
+from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, empty, from_arrow, length, sliced
 
 JANUARY = 1_704_067_200_000
 DAY = 86_400_000
@@ -176,6 +178,34 @@ def test_a_cleared_series_can_be_written_again(filled, bars, same):
     columns = bars()
     filled.write(KLINES, "BTCUSDT", "1m", columns, (), source="network")
     same(filled.read(KLINES, "BTCUSDT", "1m", JANUARY, JANUARY + DAY)[0], columns)
+
+
+def test_what_others_left_in_a_folder_stays(filled):
+    beside = next(filled.root.rglob("*.parquet")).with_name(".DS_Store")
+    beside.write_text("x")
+    clear()
+    assert [p for p in (filled.root / "v1").rglob("*") if p.is_file()] == [beside]
+
+
+def test_clearing_and_writing_at_once_disturb_each_other_in_nothing(cache, bars, same):
+    columns, done = bars(), threading.Event()
+
+    def keep_clearing():
+        while not done.is_set():
+            clear()
+
+    with ThreadPoolExecutor(1) as pool:
+        cleaner = pool.submit(keep_clearing)
+        try:
+            for _ in range(40):
+                cache.write(KLINES, "BTCUSDT", "1m", columns, (), source="network")
+                found, _ = cache.read(KLINES, "BTCUSDT", "1m", JANUARY, JANUARY + DAY)
+                assert length(found) in (0, length(columns))
+        finally:
+            done.set()
+        cleaner.result()
+    cache.write(KLINES, "BTCUSDT", "1m", columns, (), source="network")
+    same(cache.read(KLINES, "BTCUSDT", "1m", JANUARY, JANUARY + DAY)[0], columns)
 
 
 def test_a_series_that_cannot_be_removed_is_named(filled):
