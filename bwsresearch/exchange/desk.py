@@ -6,7 +6,7 @@ Source: web-socket-api.md "Trading requests".
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 from bwsresearch.exchange.feed import Feed
 from bwsresearch.exchange.inquiries import Inquiries
@@ -15,16 +15,14 @@ from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.exchange.trading.engine import Engine
 from bwsresearch.exchange.trading.liquidity import MarketEvent
-from bwsresearch.exchange.trading.orders import Ticket
-from bwsresearch.exchange.trading.steps import Step
+from bwsresearch.exchange.trading.orders import Order, Ticket
+from bwsresearch.exchange.trading.steps import Report, Step
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.messages import Refusal
-from bwsresearch.protocol.methods.trading import OfNewOrder
+from bwsresearch.protocol.placement import NewOrder, resp_type
 from bwsresearch.protocol.request import Request
 
 __all__ = ["Desk", "Done", "as_ticket"]
-
-NewOrder: TypeAlias = OfNewOrder[Any] | methods.OrderCancelReplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,16 @@ class Desk:
         return [step for step in steps if step.reports]
 
     def handle(  # noqa: PLR0911 - one case per method
-        self, request: Request[Any], account: Account, now_ms: int, factor: int
+        self,
+        request: Request[Any],
+        account: Account,
+        now_ms: int,
+        factor: int,
+        exceeded: Refusal | None = None,
     ) -> Done:
         """Return what a request brings.
+
+        `exceeded` says why no new order may be placed, to a cancel-replace that cancels all the same.
 
         Raises:
             Refusal: when nothing was changed.
@@ -78,7 +83,7 @@ class Desk:
             case methods.OrderCancel():
                 return self._cancel(request, account, now_ms, factor)
             case methods.OrderCancelReplace():
-                return self._replace(request, account, now_ms, factor)
+                return self._replace(request, account, now_ms, factor, exceeded)
             case methods.OrderAmendKeepPriority():
                 return self._amend(request, account, now_ms, factor)
             case methods.OpenOrdersCancelAll():
@@ -95,7 +100,14 @@ class Desk:
     ) -> Done:
         ticket = as_ticket(request, self._symbol(request.symbol))
         order, step = self.engine.place(account, ticket, now_ms)
-        return Done(replies.placed(order, step, _response(request), factor), [step])
+        return Done(self._placed(request, account, order, step, factor), [step])
+
+    @staticmethod
+    def _placed(
+        request: NewOrder, account: Account, order: Order, step: Step, factor: int
+    ) -> replies.Json:
+        prevented = account.prevented[order.symbol]
+        return replies.placed(order, step, prevented, resp_type(request), factor)
 
     def _test(self, request: methods.OrderTest, account: Account, now_ms: int) -> Done:
         ticket = as_ticket(request, self._symbol(request.symbol))
@@ -123,7 +135,12 @@ class Desk:
         return Done(replies.cancelled(report, now_ms, factor), [step])
 
     def _replace(
-        self, request: methods.OrderCancelReplace, account: Account, now_ms: int, factor: int
+        self,
+        request: methods.OrderCancelReplace,
+        account: Account,
+        now_ms: int,
+        factor: int,
+        exceeded: Refusal | None,
     ) -> Done:
         """Cancel, then place; either half may fail alone, as the mode allows."""
         ticket = as_ticket(request, self._symbol(request.symbol))
@@ -136,34 +153,47 @@ class Desk:
             "newOrderResponse": None,
         }
         try:
-            order = self.engine.open_order(
-                account,
-                request.symbol,
-                request.cancel_order_id,
-                request.cancel_orig_client_order_id,
-            )
-            report, step = self.engine.cancel(
-                account,
-                order,
-                now_ms,
-                new_client_order_id=request.cancel_new_client_order_id or "",
-                restriction=request.cancel_restrictions,
-            )
+            report, step = self._cancel_first(request, account, now_ms)
             steps.append(step)
             halves["cancelResponse"] = replies.cancelled(report, now_ms, factor)
         except Refusal as refusal:
             halves |= {"cancelResult": "FAILURE", "cancelResponse": refusal.body}
             if request.cancel_replace_mode == "STOP_ON_FAILURE":
+                if exceeded is not None:
+                    raise exceeded from refusal  # the table of outcomes has a 429 here
                 halves["newOrderResult"] = "NOT_ATTEMPTED"
         if halves["newOrderResult"] == "SUCCESS":
             try:
-                order, step = self.engine.place(account, ticket, now_ms)
+                order, step = self._place_then(account, ticket, now_ms, exceeded)
                 steps.append(step)
-                response = replies.placed(order, step, _response(request), factor)
-                halves["newOrderResponse"] = response
+                halves["newOrderResponse"] = self._placed(request, account, order, step, factor)
             except Refusal as refusal:
                 halves |= {"newOrderResult": "FAILURE", "newOrderResponse": refusal.body}
         return Done(halves, steps, _halved(halves))
+
+    def _cancel_first(
+        self, request: methods.OrderCancelReplace, account: Account, now_ms: int
+    ) -> tuple[Report, Step]:
+        order = self.engine.open_order(
+            account,
+            request.symbol,
+            request.cancel_order_id,
+            request.cancel_orig_client_order_id,
+        )
+        return self.engine.cancel(
+            account,
+            order,
+            now_ms,
+            new_client_order_id=request.cancel_new_client_order_id or "",
+            restriction=request.cancel_restrictions,
+        )
+
+    def _place_then(
+        self, account: Account, ticket: Ticket, now_ms: int, exceeded: Refusal | None
+    ) -> tuple[Order, Step]:
+        if exceeded is not None:
+            raise Refusal(exceeded.body.code, exceeded.body.msg)
+        return self.engine.place(account, ticket, now_ms)
 
     def _amend(
         self, request: methods.OrderAmendKeepPriority, account: Account, now_ms: int, factor: int
@@ -214,11 +244,6 @@ def _units(amount: object) -> int:
     if amount is None:
         return 0
     return units(amount if isinstance(amount, Decimal) else Decimal(str(amount)))
-
-
-def _response(request: NewOrder) -> str:
-    default = "FULL" if request.type in ("MARKET", "LIMIT") else "ACK"
-    return request.new_order_resp_type or default
 
 
 def _halved(halves: dict[str, object]) -> Refusal | None:

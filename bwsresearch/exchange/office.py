@@ -151,9 +151,15 @@ class Office:
     ) -> Done:
         if isinstance(request, methods.AccountRateLimitsOrders):
             return Done(counts.records(now_ms))
+        exceeded = None
         if request.counts_orders:
-            counts.add(request.counts_orders, now_ms)
-        return self.desk.handle(request, account, now_ms, factor)
+            try:
+                counts.add(request.counts_orders, now_ms)
+            except Refusal as refusal:
+                if not _cancels_all_the_same(request):
+                    raise
+                exceeded = refusal
+        return self.desk.handle(request, account, now_ms, factor, exceeded)
 
     def _done(self, step: Step, cause: int) -> None:
         """Take first fills off the order counts, and record the step."""
@@ -221,6 +227,14 @@ class Office:
             body = {"account": name, "asset": asset, "units": amount}
             self.journal.step(step, self.journal.add("deposit", now_ms, body))
             self.journal.commit()
+
+
+def _cancels_all_the_same(request: Request[Any]) -> bool:
+    """Whether a request still cancels when it may place nothing more."""
+    return (
+        isinstance(request, methods.OrderCancelReplace)
+        and request.order_rate_limit_exceeded_mode == "CANCEL_ONLY"
+    )
 
 
 def _recorded(

@@ -242,6 +242,35 @@ def test_cancel_and_replace_ends_as_its_mode_says(lab, mode, cancel, price, stat
         assert data["newOrderResponse"] is None
 
 
+@pytest.mark.parametrize(
+    ("mode", "cancel", "status", "code", "halves"),
+    [
+        ("STOP_ON_FAILURE", 1, 409, -2021, ("SUCCESS", "FAILURE")),
+        ("ALLOW_FAILURE", 1, 409, -2021, ("SUCCESS", "FAILURE")),
+        ("ALLOW_FAILURE", 9, 400, -2022, ("FAILURE", "FAILURE")),
+        ("STOP_ON_FAILURE", 9, 429, -1015, None),
+    ],
+)
+def test_an_order_may_be_cancelled_when_no_more_may_be_placed(mode, cancel, status, code, halves):
+    lab = Lab(config={"limits": {"orders_10s": 1}})
+    lab.result("alice", "order.place", PLACE)
+    new = PLACE | {"cancelReplaceMode": mode, "cancelOrderId": cancel}
+    for others in ({}, {"orderRateLimitExceededMode": "DO_NOTHING"}):
+        assert lab.error("alice", "order.cancelReplace", new | others)[:2] == (429, -1015)
+    reply = lab.ask(
+        "alice", "order.cancelReplace", new | {"orderRateLimitExceededMode": "CANCEL_ONLY"}
+    )
+    error = reply["error"]
+    assert (reply["status"], error["code"]) == (status, code)
+    assert [limit["count"] for limit in reply["rateLimits"][:2]] == [1, 1]
+    if halves is not None:
+        assert (error["data"]["cancelResult"], error["data"]["newOrderResult"]) == halves
+        assert error["data"]["newOrderResponse"] == {
+            "code": -1015, "msg": "Too many new orders; current limit is 1 orders per 10 SECOND.",
+        }  # fmt: skip
+    assert len(lab.result("alice", "openOrders.status")) == (cancel == 9)
+
+
 def test_an_amendment_is_answered_and_listed(lab):
     lab.limit("alice", "BUY", 14000, "0.02", newClientOrderId="mine")
     lab.now += 5
@@ -269,6 +298,33 @@ def test_prevented_matches_and_filters_are_listed(lab):
     ]
     names = lab.result("alice", "myFilters", {"symbol": "BTCUSDT"})["symbolFilters"]
     assert "MAX_NUM_ORDERS" in {row["filterType"] for row in names}
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "prevented", "losses"),
+    [
+        ("EXPIRE_MAKER", "NEW", None, {"makerPreventedQuantity": "0.01000000"}),
+        ("EXPIRE_TAKER", "EXPIRED_IN_MATCH", "0.02000000",
+         {"takerPreventedQuantity": "0.02000000"}),
+        ("EXPIRE_BOTH", "EXPIRED_IN_MATCH", "0.02000000",
+         {"takerPreventedQuantity": "0.02000000", "makerPreventedQuantity": "0.01000000"}),
+        ("DECREMENT", "NEW", "0.01000000",
+         {"takerPreventedQuantity": "0.01000000", "makerPreventedQuantity": "0.01000000"}),
+    ],
+)  # fmt: skip
+def test_a_taker_is_told_what_it_was_kept_from(lab, mode, status, prevented, losses):
+    lab.limit("alice", "SELL", 15000, "0.01")
+    placed = lab.limit("alice", "BUY", 15000, "0.02", selfTradePreventionMode=mode)
+    assert placed["preventedMatches"] == [
+        {"preventedMatchId": 1, "makerSymbol": "BTCUSDT", "makerOrderId": 1,
+         "price": "15000.00000000", **losses}
+    ]  # fmt: skip
+    assert list(placed)[-2 - (prevented is not None) :] == [
+        "preventedMatches", "selfTradePreventionMode", *["preventedQuantity"] * bool(prevented),
+    ]  # fmt: skip
+    assert (placed["status"], placed.get("preventedQuantity")) == (status, prevented)
+    other = lab.limit("bob", "BUY", 14000, "0.01")
+    assert "preventedMatches" not in other
 
 
 def test_times_are_in_the_unit_that_the_connection_asked_for(lab):

@@ -5,7 +5,7 @@ A field that the exchange leaves out is left out. Times are written in the unit 
 Source: the response examples of web-socket-api.md; "Conditional fields in Order Responses".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from bwsresearch.exchange.rows import decimal
@@ -14,6 +14,7 @@ from bwsresearch.exchange.trading.orders import ALGO_TYPES, Amendment, Order
 from bwsresearch.exchange.trading.steps import Report, Step
 
 __all__ = [
+    "Json",
     "account_status",
     "amended",
     "amendment",
@@ -41,8 +42,17 @@ def _side(order: Order) -> str:
     return "BUY" if order.is_buy else "SELL"
 
 
-def placed(order: Order, step: Step, response: str, factor: int = 1) -> Json:
-    """Return the reply to a placement: `response` is ACK, RESULT or FULL."""
+def placed(
+    order: Order,
+    step: Step,
+    prevented: Sequence[PreventedMatch],
+    response: str,
+    factor: int = 1,
+) -> Json:
+    """Return the reply to a placement: `response` is ACK, RESULT or FULL.
+
+    `prevented` are the prevented matches of the account, of which only those of this order are shown.
+    """
     reply: Json = {
         "symbol": order.symbol,
         "orderId": order.order_id,
@@ -65,8 +75,14 @@ def placed(order: Order, step: Step, response: str, factor: int = 1) -> Json:
             }
             for fill in step.fills(order)
         ]
+        if any(report.execution == "TRADE_PREVENTION" for report in step.reports):
+            own = [m for m in prevented if m.taker_order_id == order.order_id]
+            reply |= {"preventedMatches": [_prevented_by(m) for m in own]} if own else {}
     reply["selfTradePreventionMode"] = order.stp
-    return reply | _prevention(order) | _expiry(order)
+    if order.prevented:
+        # stp_faq.md, the taker's output: the ids are in the list of prevented matches alone.
+        reply["preventedQuantity"] = decimal(order.prevented)
+    return reply | _expiry(order)
 
 
 def _amounts(order: Order) -> Json:
@@ -234,7 +250,7 @@ def my_trade(deal: Deal, factor: int = 1) -> Json:
 
 def prevented_match(match: PreventedMatch, factor: int = 1) -> Json:
     """Return one row of myPreventedMatches."""
-    row: Json = {
+    return {
         "symbol": match.symbol,
         "preventedMatchId": match.prevented_match_id,
         "takerOrderId": match.taker_order_id,
@@ -243,12 +259,28 @@ def prevented_match(match: PreventedMatch, factor: int = 1) -> Json:
         "tradeGroupId": _TRADE_GROUP,
         "selfTradePreventionMode": match.stp,
         "price": decimal(match.price),
+        **_losses(match),
+        "transactTime": _time(match.time, factor),
     }
-    if match.taker_prevented:
-        row["takerPreventedQuantity"] = decimal(match.taker_prevented)
-    if match.maker_prevented:
-        row["makerPreventedQuantity"] = decimal(match.maker_prevented)
-    return row | {"transactTime": _time(match.time, factor)}
+
+
+def _prevented_by(match: PreventedMatch) -> Json:
+    """Return a prevented match as the reply to its taker's placement shows it."""
+    return {
+        "preventedMatchId": match.prevented_match_id,
+        "makerSymbol": match.symbol,
+        "makerOrderId": match.maker_order_id,
+        "price": decimal(match.price),
+        **_losses(match),
+    }
+
+
+def _losses(match: PreventedMatch) -> Json:
+    both = {
+        "takerPreventedQuantity": match.taker_prevented,
+        "makerPreventedQuantity": match.maker_prevented,
+    }
+    return {name: decimal(qty) for name, qty in both.items() if qty}
 
 
 def account_status(
