@@ -52,8 +52,8 @@ def agg_trades(
 
     Index `time` (datetime64[us, UTC], times repeat); columns id int64, price float64 (quote), qty
     float64 (base), first_id and last_id int64, is_buyer_maker bool (True: the taker sold).
-    Without a range: the newest `limit` (1000), not cached. `attrs` and errors as for `klines`.
-    Source: web-socket-api.md "Aggregate trades".
+    Without a range: the newest `limit` (1000), not cached. `attrs` and errors as for `klines`; gaps
+    lie where ids are missing. Source: web-socket-api.md "Aggregate trades".
     """
     __tracebackhide__ = True
     ask = _Ask.of(AGGREGATES, symbol, Span(start, end, period), limit, cache)
@@ -81,7 +81,8 @@ def trades(
     Index `time` (datetime64[us, UTC], times repeat); columns id int64, price float64 (quote), qty
     float64 (base), quote_qty float64, is_buyer_maker bool (True: the taker sold). Without a range:
     the newest `limit` (1000), not cached. A page weighs 25: aggregate trades are 6 times cheaper.
-    `attrs` and errors as for `klines`. Source: web-socket-api.md "Historical trades".
+    `attrs` and errors as for `klines`; gaps lie where ids are missing.
+    Source: web-socket-api.md "Historical trades".
     """
     __tracebackhide__ = True
     ask = _Ask.of(SINGLES, symbol, Span(start, end, period), limit, cache)

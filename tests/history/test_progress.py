@@ -65,7 +65,7 @@ def test_several_symbols_share_one_bar(terminal):
 
 
 def test_trades_show_a_bar_too(terminal, exchange):
-    span = {"start": START, "end": START + 180 * MINUTE}
+    span = {"start": START, "end": START + 300 * MINUTE}
     with contextlib.redirect_stderr(terminal):
         frame = bws.agg_trades("BTCUSDT", client=exchange.client, **span)
     pages = -(-len(frame) // 1000)
