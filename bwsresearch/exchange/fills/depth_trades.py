@@ -43,7 +43,7 @@ class DepthTrades:
     _book_time: int | None = None
     _print_time: int = -1
     _prints: Recent = field(default_factory=Recent)
-    _unknown: dict[int, Order] = field(default_factory=dict)
+    _stale: dict[int, Order] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -84,17 +84,14 @@ class DepthTrades:
 
     def rest(self, order: Order, now_ms: int) -> None:
         if self._is_old(now_ms):
-            order.ahead, self._unknown[order.order_id] = UNKNOWN, order
+            order.ahead, self._stale[order.order_id] = UNKNOWN, order
         else:
             order.ahead = self._queue(order)
 
     def _queue(self, order: Order) -> int:
         """Return all that is shown at an order's price."""
         size = self._shown(is_bid=order.is_buy).shown(order.price)
-        if size is None:
-            self._unknown[order.order_id] = order
-            return UNKNOWN
-        return size
+        return UNKNOWN if size is None else size
 
     def observe(self, event: MarketEvent, book: Book, stops: Stops) -> Iterator[Outcome]:
         match event:
@@ -140,55 +137,68 @@ class DepthTrades:
                 side.settle()
         for own, levels in ((book.bids, event.bids), (book.asks, event.asks)):
             self._credit(event.time, own, own.levels if is_whole else (p for p, _ in levels))
-        self._resolve(event.time)
+        if self._stale:
+            self._resolve(event.time)
         if self.config.book_cross:
             yield from self._crossed(event.time, book.bids, self.asks)
             yield from self._crossed(event.time, book.asks, self.bids)
 
     def _credit(self, time: int, own: Side, prices: Iterable[int]) -> None:
         """Let orders at these prices stand behind no more than is shown there."""
-        shown = self._shown(is_bid=own.is_bid)
         for price in prices:
-            level = own.levels.get(price)
-            if level is None:
-                continue
-            size = shown.shown(price)
-            for order in level.values():
-                if size is not None and order.working_time < time:
-                    order.ahead = min(order.ahead, size)
+            if price in own.levels:
+                for order in own.levels[price].values():
+                    self._place(time, order)
+
+    def _place(self, time: int, order: Order) -> None:
+        size = self._shown(is_bid=order.is_buy).shown(order.price)
+        if size is not None and order.working_time < time:
+            order.ahead = min(order.ahead, size)
 
     def _resolve(self, time: int) -> None:
-        """Give a place to orders of whose queue nothing was known, where the book shows it now."""
-        for order in list(self._unknown.values()):
-            size = self._shown(is_bid=order.is_buy).shown(order.price)
-            if order.is_resting and order.working_time < time and size is not None:
-                order.ahead = min(order.ahead, size)
-            if not order.is_resting or order.ahead != UNKNOWN:
-                del self._unknown[order.order_id]
+        """Give a place to the orders that began to rest while no book was known."""
+        for order in list(self._stale.values()):
+            if order.working_time < time:
+                self._place(time, order)
+                del self._stale[order.order_id]
 
     def _crossed(self, time: int, own: Side, shown: ShownSide) -> Iterator[Filled]:
         """Yield what a book gives that stands beyond resting orders, without any trade."""
-        best, sign = own.best, 1 if own.is_bid else -1
-        if best is None or shown.best is None or sign * (best - shown.best) <= 0:
+        beyond = self._beyond(own, shown)
+        if not beyond:
             return
         for price in sorted(own.levels, reverse=own.is_bid):
             for order in list(own.levels[price].values()):
                 if order.working_time < time:
-                    yield from self._filled_by_book(order, sign, shown)
-
-    def _filled_by_book(self, order: Order, sign: int, shown: ShownSide) -> Iterator[Filled]:
-        before, time = order.ahead, self._book_time or 0
-        for price, left in shown.walk():
-            if not order.is_resting or sign * (order.price - price) <= 0:
+                    yield from self._filled_by_book(order, beyond, shown)
+            if not beyond:
                 return
-            order.ahead, available = 0, left
-            while available and order.is_resting:
-                qty = min(order.visible, available)
-                shown.use(price, qty)
-                yield Filled(
-                    order, qty,
-                    Evidence(
-                        "level", self._update_id, time, price, available, "book_cross", told(before)
-                    ),
-                )  # fmt: skip
-                available -= qty
+
+    def _beyond(self, own: Side, shown: ShownSide) -> list[tuple[int, int]]:
+        """Return the levels that the best own order crosses, with what is left of them, worst first."""
+        best, found = own.best, []
+        if best is not None:
+            for price, left in shown.walk():
+                if not _crosses(own.is_bid, best, price):
+                    break
+                found.append((price, left))
+        return found[::-1]
+
+    def _filled_by_book(
+        self, order: Order, beyond: list[tuple[int, int]], shown: ShownSide
+    ) -> Iterator[Filled]:
+        ref, time = self._update_id, self._book_time or 0
+        while beyond and order.is_resting and _crosses(order.is_buy, order.price, beyond[-1][0]):
+            price, available = beyond.pop()
+            qty, before = min(order.visible, available), told(order.ahead)
+            order.ahead = 0
+            shown.use(price, qty)
+            if qty < available:
+                beyond.append((price, available - qty))
+            evidence = Evidence("level", ref, time, price, available, "book_cross", before)
+            yield Filled(order, qty, evidence)
+
+
+def _crosses(is_bid: bool, price: int, other: int) -> bool:
+    """Whether a price is strictly better than one of the other side."""
+    return price > other if is_bid else price < other

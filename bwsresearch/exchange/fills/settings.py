@@ -63,7 +63,9 @@ class ModelConfig:
             if not 0 <= getattr(self, name) <= 60:
                 raise ValueError(f"model.{name} is {getattr(self, name)!r} s, must be 0 to 60")
         if not 0 < self.max_book_age <= 86_400:
-            raise ValueError(f"model.max_book_age is {self.max_book_age!r} s, must be up to 86400")
+            raise ValueError(
+                f"model.max_book_age is {self.max_book_age!r} s, must be above 0 and at most 86400"
+            )
         if not 0 < self.ladder_frac <= 1 / _LADDER_LEVELS:
             raise ValueError(
                 f"model.ladder_frac is {self.ladder_frac!r}, must be above 0 and at most 0.05: "

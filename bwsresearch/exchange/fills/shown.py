@@ -105,17 +105,12 @@ class ShownSide:
         """Return what own orders have taken of a level."""
         return self._used.get(price, 0)
 
-    def available(self, price: int) -> int:
-        """Return what is left of a level."""
-        if self._reached is not None and self.rank(price) > self._reached:
-            return 0
-        taken = self.used(price) + self._printed.get(price, 0)
-        return max(self.sizes.get(price, 0) - taken, 0)
-
     def walk(self) -> Iterator[tuple[int, int]]:
         """Return (price, what is left) of the levels that have some, best first."""
+        sizes, used, printed, reached = self.sizes, self._used, self._printed, self._reached
         for rank in reversed(self._ranks):
-            price = abs(rank)
-            left = self.available(price)
-            if left:
-                yield price, left
+            if reached is None or rank <= reached:
+                price = abs(rank)
+                left = sizes[price] - used.get(price, 0) - printed.get(price, 0)
+                if left > 0:
+                    yield price, left

@@ -206,7 +206,9 @@ def check_level(tape, fill):
 
 def check_ladder(tape, fill):
     evidence, is_buy = fill.evidence, fill.order.is_buy
-    prints = [p for at, p in tape.print_at if at < fill.seen]
+    seen = bisect_left(tape.print_at, fill.seen, key=FIRST)
+    prints = [p for _, p in tape.print_at[max(seen - 3_000, 0) : seen]]
+    assert prints[0].time <= fill.now - MINUTE or seen <= 3_000
     assert prints[-1].trade_id == evidence.ref
     recent = sum(p.qty for p in prints[:-1] if p.time > fill.now - MINUTE)
     assert evidence.available <= Fraction(1, 20) * recent

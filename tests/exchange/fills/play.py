@@ -48,6 +48,7 @@ class Run:
     refused: list = field(default_factory=list)
     orders: list = field(default_factory=list)
     rested: dict = field(default_factory=dict)
+    pending: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.engine = self.engine or engine(self.model)
@@ -69,9 +70,11 @@ class Run:
                         order.working_time, self.rested.get(order.order_id),
                     )
                 )  # fmt: skip
-        for order in self.orders:
-            if order.is_resting and order.order_id not in self.rested:
+        for order in list(self.pending.values()):
+            if order.is_resting:
                 self.rested[order.order_id] = len(self.tape.events), time_of(item)
+            if order.is_resting or not order.is_open:
+                del self.pending[order.order_id]
         return step
 
     def _command(self, item):
@@ -80,6 +83,7 @@ class Run:
                 account = self.engine.accounts[item.account]
                 order, step = self.engine.place(account, item.ticket, item.now)
                 self.orders.append(order)
+                self.pending[order.order_id] = order
                 return step
             if not self.orders:
                 return None
