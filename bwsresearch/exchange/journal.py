@@ -54,9 +54,11 @@ class Journal:
     def add(self, kind: str, now_ms: int, body: Body) -> int:
         """Add a record to those that are handed on next, and return its number."""
         self.seq += 1
-        text = msgspec.json.encode(
-            {"v": VERSION, "seq": self.seq, "k": kind, "t": now_ms * 1_000_000, **body}
-        )
+        head = b'{"v":%d,"seq":%d,"k":"%s","t":%d' % (
+            VERSION, self.seq, kind.encode(), now_ms * 1_000_000,
+        )  # fmt: skip
+        rest = msgspec.json.encode(body)
+        text = head + (b"," + rest[1:] if body else rest[1:])
         self.crc = f"{zlib.crc32(text):08x}"
         self._lines.append(text[:-1] + b',"crc":"' + self.crc.encode() + b'"}\n')
         return self.seq

@@ -1,89 +1,231 @@
-"""How long the protocol needs for one order: to write and sign it, to read and verify it.
+"""Orders per second: the engine alone, in process with text and journal, and through a socket.
 
-    python tests/benchmarks/orders.py [--repeat 400]
+    .venv/bin/python tests/benchmarks/orders.py [--orders 50000]
 
-One LIMIT order with a client order id. Prints the least of many rounds of 50, in microseconds, for
-each kind of key; no socket, no exchange.
+LIMIT orders around one price, two thirds resting and one third crossing at first; the book grows. CPU
+seconds are those of this process; the socket's server is another one.
 """
 
 import argparse
-import timeit
-from collections.abc import Callable
+import asyncio
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+import msgspec
 
-from bwsresearch.protocol.methods import OrderPlace
-from bwsresearch.protocol.params import reading
-from bwsresearch.protocol.placement import checked
-from bwsresearch.protocol.session import ClientSession, ServerSession
-from bwsresearch.protocol.signing import Key, verify
+from bwsresearch.exchange.config import Config
+from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.journal import Journal
+from bwsresearch.exchange.keyring import ApiKey
+from bwsresearch.exchange.opening import AccountSpec, opened
+from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.exchange.trading.accounts import Account
+from bwsresearch.exchange.trading.amounts import UNIT
+from bwsresearch.exchange.trading.engine import Engine
+from bwsresearch.exchange.trading.orders import Ticket
+from bwsresearch.exchange.trading.venues import Venue
+from bwsresearch.journals import Frames, JournalFile
+from bwsresearch.protocol.session import ServerSession
+from bwsresearch.protocol.signing import Key, payload
 
-NOW = 1_700_000_000_000
-ROUND = 50
-
-
-def keys() -> dict[str, Key]:
-    """One key of each kind."""
-    private = {
-        "RSA 2048": rsa.generate_private_key(65537, 2048),
-        "Ed25519": ed25519.Ed25519PrivateKey.generate(),
-    }
-    plain = (
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    made = {name: Key("k" * 64, key.private_bytes(*plain)) for name, key in private.items()}
-    return {"HMAC": Key("k" * 64, "secret"), **made}
-
-
-def order() -> OrderPlace:
-    """The order that is timed."""
-    return OrderPlace(
-        "BTCUSDT",
-        side="BUY",
-        type="LIMIT",
-        time_in_force="GTC",
-        quantity="0.01",
-        price="60000.00",
-        new_client_order_id="abc",
-    )
+NAMES = ("alice", "bob", "carol")
+MARKET = SyntheticMarket(1)
+UNLIMITED = {"limits": {"orders_10s": 10**9, "orders_day": 10**9, "weight_per_minute": 10**9}}
+SETTINGS = Config.of({"model": {"id": "self@1"}, **UNLIMITED})
 
 
-def main() -> None:
-    """Print a line for each step."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=400)
-    repeat = parser.parse_args().repeat
+def info():
+    """Return BTCUSDT with room for as many orders as there are."""
+    row = MARKET.symbols["BTCUSDT"]
+    filters = [f for f in row.filters if not str(f["filterType"]).startswith("MAX_NUM")]
+    return msgspec.structs.replace(row, filters=filters)
 
-    def show(name: str, step: Callable[[], object]) -> None:
-        least = min(timeit.repeat(step, number=ROUND, repeat=repeat)) / ROUND
-        print(f"{name:28}{least * 1e6:9.1f} us")
 
-    request = order()
-    show("make the request", order)
-    for name, key in keys().items():
-        client, server, public = ClientSession(key), ServerSession(), key.public()
+def wishes(count, dice):
+    """Return (account, side, price, quantity) of `count` orders."""
+    return [
+        (dice.choice(NAMES), dice.random() < 0.5, dice.randrange(15_000, 17_000), dice.randrange(1, 100))
+        for _ in range(count)
+    ]  # fmt: skip
 
-        def send(client: ClientSession = client) -> bytes:
-            request_id, frame = client.send(request, now_ms=NOW)
-            client.forget(request_id)
-            return frame
 
-        frame = send()
-        call = server.receive(frame)
-        found = reading(OrderPlace, call.params)
-        credentials = found.credentials
-        if name == "HMAC":
-            show("read the envelope", lambda server=server, frame=frame: server.receive(frame))
-            show("read the parameters", lambda call=call: reading(OrderPlace, call.params))
-            show("check the order", lambda found=found: checked(found.request))
-        show(f"write and sign, {name}", send)
-        show(
-            f"verify, {name}",
-            lambda public=public, one=credentials: verify(public, one.payloads(), one.signature),
+def engine_alone(count):
+    """Return orders per second and per CPU second of typed orders into the engine."""
+    accounts = {name: Account(name) for name in NAMES}
+    engine = Engine({"BTCUSDT": Venue(info())}, accounts)
+    for account in accounts.values():
+        engine.deposit(account, "USDT", 10**12 * UNIT, 0)
+        engine.deposit(account, "BTC", 10**9 * UNIT, 0)
+    tickets = [
+        (
+            accounts[name],
+            Ticket("BTCUSDT", is_buy=buy, type="LIMIT", price=price * UNIT, qty=qty * UNIT // 1000),
         )
+        for name, buy, price, qty in wishes(count, random.Random(1))
+    ]
+    wall, cpu = time.perf_counter(), time.process_time()
+    for number, (account, ticket) in enumerate(tickets):
+        engine.place(account, ticket, number)
+    return count / (time.perf_counter() - wall), count / (time.process_time() - cpu)
+
+
+def key_of(name):
+    """Return an HMAC key made of a name."""
+    return Key((name * 64)[:64], name)
+
+
+class _Market:
+    """The synthetic market with one symbol whose number of orders is not limited."""
+
+    def __init__(self):
+        self.symbols = {"BTCUSDT": info()}
+
+    def __getattr__(self, name):
+        return getattr(MARKET, name)
+
+
+def in_process(count, folder):
+    """Return orders per second and per CPU second of frames through the gateway, journalled."""
+    file = JournalFile(folder, "bench", fsync="group")
+    keys = {name: key_of(name) for name in NAMES}
+    specs = [
+        AccountSpec(
+            name,
+            {"USDT": 10**12 * UNIT, "BTC": 10**9 * UNIT},
+            keys=[ApiKey(key.api_key, name, key.public())],
+        )
+        for name, key in keys.items()
+    ]
+    now = 1_700_000_000_000
+    market = _Market()
+    office = opened(
+        market, specs, SETTINGS, now_ms=now, journal=Journal(file.write, file.close), salt="x"
+    )
+    gateway, session = Gateway(market, SETTINGS, office), ServerSession()
+    frames = []
+    for number, (name, buy, price, qty) in enumerate(wishes(count, random.Random(1))):
+        params = {
+            "symbol": "BTCUSDT", "side": "BUY" if buy else "SELL", "type": "LIMIT",
+            "timeInForce": "GTC", "price": str(price), "quantity": f"{qty / 1000:.3f}",
+            "apiKey": keys[name].api_key, "timestamp": now,
+        }  # fmt: skip
+        texts = {k: str(v) for k, v in params.items()}
+        params["signature"] = keys[name].sign(payload(texts))
+        frames.append(
+            msgspec.json.encode({"id": number, "method": "order.place", "params": params}).decode()
+        )
+    wall, cpu = time.perf_counter(), time.process_time()
+    for frame in frames:
+        call = session.receive(frame)
+        gateway.handle(call, session, "127.0.0.1", now)
+    result = count / (time.perf_counter() - wall), count / (time.process_time() - cpu)
+    office.close()
+    return result
+
+
+def loaded(folder):
+    """Return the seconds that a journal takes to load into a frame of order events, and its records."""
+    begun = time.perf_counter()
+    frames = Frames.of(folder)
+    table = frames.order_events()
+    return time.perf_counter() - begun, len(frames.records), len(table)
+
+
+SERVER = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+import orders
+orders.serve(sys.argv[2])
+"""
+
+
+def serve(folder):
+    """Serve the exchange of the benchmark until the process is ended."""
+    from bwsresearch import server
+    from bwsresearch.local import live_clock
+
+    file = JournalFile(folder, "bench", fsync="group")
+    specs = [
+        AccountSpec(
+            name,
+            {"USDT": 10**12 * UNIT, "BTC": 10**9 * UNIT},
+            keys=[ApiKey(key_of(name).api_key, name, key_of(name).public())],
+        )
+        for name in NAMES
+    ]
+    market = _Market()
+    office = opened(
+        market, specs, SETTINGS, now_ms=live_clock(), journal=Journal(file.write), salt="x"
+    )
+    gateway = Gateway(market, SETTINGS, office)
+    asyncio.run(server.run(gateway, clock=live_clock, port=0))
+
+
+def through_socket(count, folder):
+    """Return orders per second through a socket, 64 in flight."""
+    from bwsresearch.client.access import Access
+    from bwsresearch.client.sync import Client
+
+    here = str(Path(__file__).parent)
+    child = subprocess.Popen(
+        [sys.executable, "-c", SERVER, here, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = child.stdout.readline().split()[-1]
+        clients = {name: Client(url, access=Access(key_of(name))) for name in NAMES}
+        orders = iter(wishes(count, random.Random(1)))
+
+        async def worker():
+            for name, buy, price, qty in orders:
+                await clients[name].aio.order_place(
+                    "BTCUSDT", side="BUY" if buy else "SELL", type="LIMIT", time_in_force="GTC",
+                    price=price, quantity=f"{qty / 1000:.3f}",
+                )  # fmt: skip
+
+        async def everything():
+            await asyncio.gather(*(worker() for _ in range(64)))
+
+        begun = time.perf_counter()
+        clients["alice"].aio.bridge.run(everything())
+        seconds = time.perf_counter() - begun
+        for client in clients.values():
+            client.close()
+    finally:
+        child.terminate()
+        child.wait()
+    return count / seconds
+
+
+def main():
+    """Print a table of medians."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--orders", type=int, default=50_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    count, repeat = (got := parser.parse_args()).orders, got.repeat
+    alone = [engine_alone(count) for _ in range(repeat)]
+    print(f"engine alone        {_median(alone)}")
+    inside = []
+    for _ in range(repeat):
+        with tempfile.TemporaryDirectory() as folder:
+            inside.append(in_process(count // 2, folder))
+            seconds, records, rows = loaded(folder)
+    print(f"text and journal    {_median(inside)}")
+    print(f"journal to frame    {seconds:.2f} s for {records:,} records, {rows:,} rows")
+    sockets = []
+    for _ in range(repeat):
+        with tempfile.TemporaryDirectory() as folder:
+            sockets.append(through_socket(count // 10, folder))
+    print(f"through a socket    {statistics.median(sockets):,.0f} orders/s, 64 in flight")
+
+
+def _median(runs):
+    wall, cpu = (statistics.median(values) for values in zip(*runs, strict=True))
+    return f"{wall:,.0f} orders/s, {cpu:,.0f} per CPU second"
 
 
 if __name__ == "__main__":

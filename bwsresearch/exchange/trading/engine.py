@@ -4,6 +4,7 @@ What is wrong with an order is found before anything is changed, so that a refus
 trace. Source: web-socket-api.md "Trading requests"; errors.md "Messages for -1010, -2010, -2011".
 """
 
+import base64
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -20,8 +21,6 @@ from bwsresearch.protocol.messages import Refusal
 
 __all__ = ["Engine"]
 
-_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_PAIRS: Final = [one + other for one in _LETTERS for other in _LETTERS]
 _NO_FUNDS: Final = "Account has insufficient balance for requested action."
 _UNKNOWN: Final = "Unknown order sent."
 
@@ -187,11 +186,9 @@ class Engine:
     def client_id(self) -> str:
         """Return a client order id of the exchange's own choice: 22 letters and digits."""
         self.chosen += 1
-        number, text = _wide_key(self.seed, self.chosen), ""
-        for _ in range(11):
-            number, pair = divmod(number, len(_PAIRS))
-            text += _PAIRS[pair]
-        return text
+        name = f"client order id/{self.seed}/{self.chosen}".encode()
+        digest = hashlib.blake2b(name, digest_size=17).digest()
+        return base64.b64encode(digest, b"Aa")[:22].decode()  # letters and digits alone
 
     # ---- working orders ----------------------------------------------------------------------
 
@@ -439,11 +436,6 @@ class Engine:
                 amended, AccountStanding(venue, account, now_ms)
             ):
                 raise Refusal(-1013, f"Filter failure: {name}")
-
-
-def _wide_key(seed: int, number: int) -> int:
-    digest = hashlib.blake2b(f"client order id/{seed}/{number}".encode(), digest_size=17).digest()
-    return int.from_bytes(digest, "big")
 
 
 def _unsupported(ticket: Ticket) -> str:
