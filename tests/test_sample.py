@@ -17,7 +17,7 @@ def test_the_sample_is_below_a_megabyte_and_sound(monkeypatch):
     assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) < 1_000_000
     monkeypatch.setenv("BWS_CACHE_DIR", str(SAMPLE))
     assert bws.cache.verify().empty
-    assert bws.cache.info()["rows"].sum() == 3 * 744 + 10_884 + 15_831
+    assert bws.cache.info()["rows"].sum() == 3 * 744 + 20_538 + 29_872
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "BNBUSDT"])

@@ -12,7 +12,8 @@ import msgspec
 
 from bwsresearch.enums import INTERVALS, TimeUnit
 from bwsresearch.exchange import rows
-from bwsresearch.exchange.market import UNIT, Ids, Market, Summary, Window
+from bwsresearch.exchange.amounts import UNIT
+from bwsresearch.exchange.market import Ids, Market, Summary, Window
 from bwsresearch.exchange.rows import decimal
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.messages import Refusal

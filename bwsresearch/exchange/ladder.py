@@ -4,8 +4,9 @@ from typing import Final
 
 import numpy as np
 
+from bwsresearch.exchange.amounts import Ints
 from bwsresearch.exchange.cells import Grid
-from bwsresearch.exchange.market import Book, Ints
+from bwsresearch.exchange.market import Book, Trades
 from bwsresearch.exchange.noise import keys, uniform
 
 __all__ = ["ladder"]
@@ -16,15 +17,16 @@ _LASTS: Final = 50
 """Moments for which the levels stay where they are."""
 
 
-def ladder(
-    root: int, price: int, grid: Grid, limit: int, now_ms: int, *, was_sold: bool, lots: int
-) -> Book:
+def ladder(root: int, last: Trades, grid: Grid, limit: int, now_ms: int, *, lots: int) -> Book:
     """Return a book whose best level, on the side that the last trade took, is at its price.
 
-    `price` is in units, `lots` the quantity of a typical level. The update id ascends with time.
+    `last` is that trade, or none for an empty book; `lots` the quantity of a typical level. The
+    update id ascends with every change: with time and with every trade.
     """
     moment, rows = now_ms // _MOMENT_MS, min(limit, _MOST)
-    bid = price // grid.tick - (not was_sold)
+    if not len(last):
+        return Book(moment, (), ())
+    bid = int(last.price[-1]) // grid.tick - int(not last.is_buyer_maker[-1])
     sides = []
     for side, best, away in ((0, bid, -1), (1, bid + 1, 1)):
         draws = uniform(keys(root, 2 * (moment // _LASTS) + side, np.arange(rows, dtype=np.int64)))
@@ -38,7 +40,7 @@ def ladder(
             strict=True,
         )
         sides.append(tuple(pairs))
-    return Book(moment, sides[0], sides[1])
+    return Book(moment + int(last.id[-1]) + 1, sides[0], sides[1])
 
 
 def _quantities(root: int, moment: int, prices: Ints, lots: int) -> Ints:

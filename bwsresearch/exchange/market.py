@@ -1,17 +1,18 @@
 """The market that an exchange serves: what it knows of a symbol at a moment, in whole numbers.
 
-Prices, quantities and volumes are int64 counts of 1e-8 ("units"), so that sums are exact; times are
-int64 milliseconds. A market never shows what lies after the moment it is asked for.
+Prices and quantities are int64 counts of 1e-8 ("units"), volumes are `Amounts`, so that sums are
+exact; times are int64 milliseconds. A market never shows what lies after the moment it is asked for.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from bwsresearch.enums import Interval
+from bwsresearch.exchange.amounts import UNIT, Amounts, Ints
 from bwsresearch.protocol.results import SymbolInfo
 
 __all__ = [
@@ -27,27 +28,22 @@ __all__ = [
     "Window",
 ]
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-
-UNIT: Final = 100_000_000
-"""Units in 1: the exchange writes eight decimals."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Klines, oldest first: arrays of one length, in units and milliseconds."""
+    """Klines, oldest first: columns of one length, in units and milliseconds."""
 
     open_time: Ints
     open: Ints
     high: Ints
     low: Ints
     close: Ints
-    volume: Ints
+    volume: Amounts
     close_time: Ints
-    quote_volume: Ints
+    quote_volume: Amounts
     trades: Ints
-    taker_buy_volume: Ints
-    taker_buy_quote_volume: Ints
+    taker_buy_volume: Amounts
+    taker_buy_quote_volume: Amounts
 
     def __len__(self) -> int:
         return len(self.open_time)
@@ -67,7 +63,7 @@ class Trades:
     def __len__(self) -> int:
         return len(self.id)
 
-    def part(self, where: slice) -> "Trades":
+    def part(self, where: slice | Ints) -> "Trades":
         """Return some of the rows."""
         return Trades(
             self.id[where],
@@ -94,7 +90,7 @@ class AggTrades:
     def __len__(self) -> int:
         return len(self.id)
 
-    def part(self, where: slice) -> "AggTrades":
+    def part(self, where: slice | Ints) -> "AggTrades":
         """Return some of the rows."""
         return AggTrades(
             self.id[where],

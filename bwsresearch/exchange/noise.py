@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.exchange.market import Ints
+from bwsresearch.exchange.amounts import Ints
 
 __all__ = ["BELL_SD", "Keys", "bell", "key", "keys", "share_of", "uniform"]
 
@@ -18,6 +18,7 @@ Keys: TypeAlias = npt.NDArray[np.uint64]
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
+_SHIFTS: Final = (np.uint64(30), np.uint64(27), np.uint64(31))
 _HALF: Final = np.uint64(0xFFFF)
 
 BELL_SD: Final = 37_837
@@ -30,33 +31,36 @@ def key(*names: object) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def keys(root: int, *parts: Ints | int) -> Keys:
-    """Return one key per element of `parts`, which are broadcast against each other."""
+def keys(root: int | Keys, *parts: Ints | int) -> Keys:
+    """Return one key per element of `root` and `parts`, which are broadcast against each other."""
     mixed = np.asarray(root, np.uint64)
-    for part in parts:
-        mixed = _mixed(mixed ^ _mixed(np.asarray(part, np.int64).astype(np.uint64)))
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
+        for part in parts:
+            mixed = _mixed(mixed ^ _mixed(np.asarray(part, np.int64).view(np.uint64)))
     return mixed
 
 
 def _mixed(value: Keys) -> Keys:
-    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
-        value = value + _GOLDEN
-        value = (value ^ (value >> np.uint64(30))) * _FIRST
-        value = (value ^ (value >> np.uint64(27))) * _SECOND
-        return value ^ (value >> np.uint64(31))
+    value = value + _GOLDEN
+    value ^= value >> _SHIFTS[0]
+    value *= _FIRST
+    value ^= value >> _SHIFTS[1]
+    value *= _SECOND
+    value ^= value >> _SHIFTS[2]
+    return value
 
 
-def uniform(of: Keys) -> Ints:
-    """Return whole numbers in [0, 65536), from the lowest bits."""
-    return (of & _HALF).astype(np.int64)
+def uniform(of: Keys, shift: int = 0) -> Ints:
+    """Return whole numbers in [0, 65536), from the 16 bits above the lowest `shift`."""
+    return ((of >> np.uint64(shift) if shift else of) & _HALF).view(np.int64)
 
 
 def bell(of: Keys) -> Ints:
     """Return whole numbers around 0 in the shape of a bell: within ±131,070, see `BELL_SD`."""
-    total = np.zeros(of.shape, np.int64)
-    for shift in (0, 16, 32, 48):
-        total += ((of >> np.uint64(shift)) & _HALF).astype(np.int64)
-    return total - 131_070
+    total = of & _HALF
+    for shift in (16, 32, 48):
+        total += (of >> np.uint64(shift)) & _HALF
+    return total.view(np.int64) - 131_070
 
 
 def share_of(total: Ints, of: Keys) -> Ints:

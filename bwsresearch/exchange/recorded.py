@@ -7,7 +7,7 @@ implied: the chain refines the finest recorded bars, and says the same thing eve
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -16,26 +16,26 @@ import numpy as np
 import numpy.typing as npt
 
 from bwsresearch.enums import INTERVALS, Interval
-from bwsresearch.exchange import rows
+from bwsresearch.exchange import edges, rows
+from bwsresearch.exchange.amounts import UNIT, Ints, counted, split
 from bwsresearch.exchange.cells import Cells, Grid
 from bwsresearch.exchange.chain import Chain, Source
 from bwsresearch.exchange.listing import assets, listed
 from bwsresearch.exchange.market import (
-    UNIT,
     AggTrades,
+    Bars,
     Book,
     Ids,
-    Ints,
     Summary,
     Trades,
     Window,
 )
 from bwsresearch.exchange.noise import key
 from bwsresearch.exchange.sums import coarser
-from bwsresearch.exchange.tape import Tape, units
+from bwsresearch.exchange.tape import Tape
 from bwsresearch.exchange.views import View
 from bwsresearch.protocol.results import SymbolInfo
-from bwsresearch.times import STEP_MS, next_open
+from bwsresearch.times import STEP_MS
 
 __all__ = ["RecordedMarket", "Recording"]
 
@@ -43,7 +43,11 @@ Numbers: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArr
 Rows: TypeAlias = Mapping[str, Numbers]
 """Columns of one kind of rows: int64 microseconds, ids and counts, float64 amounts, bools."""
 
-_FOREVER: Final = 2**50
+_FEW: Final = 240
+"""Up to so many trades a minute, none of a bar shares an aggregate with another."""
+_MOST_ATOMS: Final = 9.0e18
+_KEPT: Final = 48
+"""Intervals, by time zone, of which a symbol keeps the rendered rows."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +137,11 @@ class _Symbol:
     @cached_property
     def source(self) -> View | Tape:
         """What answers everything but klines of recorded bars."""
+        root = key("recorded", self.name)
         if self._recording.trades is not None:
-            return Tape(self._recording.trades, self.grid, key("recorded", self.name))
-        source = Source(
-            self._finest, _cells(self._recording.klines[self._finest], self._finest, self.grid)
-        )
-        chain = Chain(key("recorded", self.name), source, self.grid)
-        lots = source.cells.lots.sum(axis=0)
-        seconds = (STEP_MS.get(self._finest, STEP_MS["1d"] * 30)) // 1000
-        typical = int(np.median(lots)) // seconds if len(lots) else 1
-        return View(chain, key("recorded", self.name), depth_lots=max(typical, 10))
+            return Tape(self._recording.trades, self.grid, root)
+        grid, cells = _cells(self._recording.klines[self._finest], self._finest, self.grid)
+        return View(Chain(root, Source(self._finest, cells), grid), root)
 
     @property
     def _finest(self) -> Interval:
@@ -151,21 +150,30 @@ class _Symbol:
     def klines(self, interval: Interval, window: Window, now_ms: int, shift_ms: int) -> bytes:
         """Return recorded rows where there are any, else summed or implied ones."""
         pages = self._pages.get((interval, shift_ms)) or self._made(interval, shift_ms)
-        if pages is None:
-            return rows.klines_json(self.source.klines(interval, window, now_ms, shift_ms))
-        return pages.cut(window, now_ms)
+        if pages is not None:
+            return pages.cut(window, now_ms, lambda: self._running(interval, now_ms, shift_ms))
+        view = self.source
+        if isinstance(view, Tape):
+            raise TypeError("trades make every interval")
+        return rows.klines_json(view.klines(interval, window, now_ms, shift_ms))
+
+    def _running(self, interval: Interval, now_ms: int, shift_ms: int) -> Bars:
+        return self.source.running(interval, now_ms, shift_ms)
 
     def _made(self, interval: Interval, shift_ms: int) -> "_Pages | None":
         bars = self._recording.klines
-        found: Rows | None = None
+        made: _Pages | None = None
         if interval in bars and not shift_ms:
-            found = bars[interval]
+            made = _Pages.of_columns(bars[interval])
         elif (finer := self._origin(interval, shift_ms)) is not None:
-            found = coarser(bars[finer], finer, interval, shift_ms)
-        if found is None:
-            return None
-        pages = self._pages[interval, shift_ms] = _Pages(found)
-        return pages
+            made = _Pages.of_columns(coarser(bars[finer], finer, interval, shift_ms))
+        elif isinstance(self.source, Tape):
+            made = _Pages.of_bars(self.source.bars(interval, shift_ms))
+        if made is not None:
+            self._pages[interval, shift_ms] = made
+            while len(self._pages) > _KEPT:
+                self._pages.pop(next(iter(self._pages)))
+        return made
 
     def _origin(self, interval: Interval, shift_ms: int) -> Interval | None:
         """Return the recorded interval with the longest history that sums up to `interval`."""
@@ -185,25 +193,41 @@ class _Symbol:
         )
 
 
+@dataclass(frozen=True)
 class _Pages:
     """The rows of one interval as text, cut into pages by slicing."""
 
-    def __init__(self, columns: Rows) -> None:
-        self._opens: Ints = columns["open_time"].astype(np.int64) // 1000
-        self._closes: Ints = columns["close_time"].astype(np.int64) // 1000
-        self._blob = rows.recorded_blob(columns)
+    opens: Ints
+    closes: Ints
+    blob: rows.Blob
 
-    def cut(self, window: Window, now_ms: int) -> bytes:
-        """Return the rows of a window that are closed at `now_ms`."""
-        stop = _FOREVER if window.end_ms is None else window.end_ms + 1
-        last = int(np.searchsorted(self._opens, stop))
-        last = min(last, int(np.searchsorted(self._closes, now_ms)))
-        if window.start_ms is None:
-            first = max(0, last - window.limit)
-        else:
-            first = min(last, int(np.searchsorted(self._opens, window.start_ms)))
-            last = min(last, first + window.limit)
-        return rows.page(self._blob, first, last)
+    @classmethod
+    def of_columns(cls, columns: Rows) -> "_Pages":
+        """Return the pages of recorded rows."""
+        opens, closes = (columns[n].astype(np.int64) // 1000 for n in ("open_time", "close_time"))
+        return cls(opens, closes, rows.recorded_blob(columns))
+
+    @classmethod
+    def of_bars(cls, bars: Bars) -> "_Pages":
+        """Return the pages of bars."""
+        return cls(bars.open_time, bars.close_time, rows.klines_blob(bars))
+
+    def cut(self, window: Window, now_ms: int, running: Callable[[], Bars]) -> bytes:
+        """Return the rows of a window: as recorded when closed at `now_ms`, and the running one."""
+        stop = min(now_ms, now_ms if window.end_ms is None else window.end_ms) + 1
+        known = int(np.searchsorted(self.opens, stop))
+        last = min(known, int(np.searchsorted(self.closes, now_ms)))
+        begin, limit = window.start_ms, window.limit
+        first = 0 if begin is None else min(last, int(np.searchsorted(self.opens, begin)))
+        tail = b""
+        if last < known and (begin is None or self.opens[last] >= begin):
+            tail = rows.klines_json(running())[1:-1]
+        if begin is None:
+            first = max(0, last - limit + bool(tail))
+        elif last - first >= limit:
+            last, tail = first + limit, b""
+        page = rows.page(self.blob, first, last)
+        return page[:-1] + (b"," if tail and first < last else b"") + tail + b"]" if tail else page
 
 
 def _hash_rows(digest: "hashlib._Hash", name: str, columns: Rows) -> None:
@@ -215,43 +239,47 @@ def _hash_rows(digest: "hashlib._Hash", name: str, columns: Rows) -> None:
 
 def _grain(values: Numbers) -> int:
     """Return the greatest power of ten, at most 1, that divides all amounts, in units."""
-    found, grain = units(values), UNIT
-    while grain > 1 and (found % grain).any():
+    parts, grain = split(values).parts, UNIT
+    while grain > 1 and (parts % grain).any():
         grain //= 10
     return grain
 
 
-def _cells(columns: Rows, interval: Interval, grid: Grid) -> Cells:
-    """Return recorded bars as cells; the sides of the taker share the trades by their volume."""
+def _cells(columns: Rows, interval: Interval, grid: Grid) -> tuple[Grid, Cells]:
+    """Return recorded bars as cells; the sides of the taker share the trades by their volume.
+
+    The grid that comes with them has a coarser step where 64 bits do not hold the quote volume.
+    """
+    while float(columns["quote_volume"].max(initial=0.0)) * UNIT / grid.atom > _MOST_ATOMS:
+        grid = Grid(grid.tick, grid.step * 10)
     opens = columns["open_time"].astype(np.int64) // 1000
-    ends = opens + STEP_MS[interval] if interval != "1M" else _month_ends(opens)
-    count = columns["trades"].astype(np.int64)
-    lots = units(columns["volume"]) // grid.step
-    bought = np.minimum(units(columns["taker_buy_volume"]) // grid.step, lots)
+    ends = edges.ends(interval, opens)
+    lots = counted(columns["volume"], grid.step)
+    bought = np.minimum(counted(columns["taker_buy_volume"], grid.step), lots)
+    count = np.minimum(columns["trades"].astype(np.int64), lots)
     buys = np.clip(
         np.rint(count * (bought / np.maximum(lots, 1))).astype(np.int64),
         np.maximum(np.minimum(bought > 0, 1), count - (lots - bought)),
         np.minimum(count - (bought < lots), bought),
     )
     buys = np.clip(buys, 0, count)
-    atom = max(grid.atom, 1)
-    paid = units(columns["quote_volume"]) // atom
-    paid_by_buyers = np.minimum(units(columns["taker_buy_quote_volume"]) // atom, paid)
+    paid = counted(columns["quote_volume"], grid.atom)
+    paid_by_buyers = np.minimum(counted(columns["taker_buy_quote_volume"], grid.atom), paid)
     trades = np.stack([buys, count - buys])
-    few = count <= 240
-    return Cells(
+    few = count <= _FEW * np.maximum((ends - opens) // STEP_MS["1m"], 1)
+    open_, high, low, close = (
+        counted(columns[n], grid.tick) for n in ("open", "high", "low", "close")
+    )
+    return grid, Cells(
         opens,
         ends,
-        units(columns["open"]) // grid.tick,
-        units(columns["high"]) // grid.tick,
-        units(columns["low"]) // grid.tick,
-        units(columns["close"]) // grid.tick,
+        np.concatenate([open_[:1], close[:-1]]),
+        open_,
+        high,
+        low,
+        close,
         np.where(few, trades, trades - trades // 3),
         trades,
         np.stack([bought, lots - bought]),
         np.stack([paid_by_buyers, paid - paid_by_buyers]),
     )
-
-
-def _month_ends(opens: Ints) -> Ints:
-    return np.array([next_open("1M", int(at)) for at in opens], np.int64)

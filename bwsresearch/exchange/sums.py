@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bwsresearch.enums import Interval
-from bwsresearch.exchange.market import UNIT, Ints
-from bwsresearch.times import STEP_MS, next_open, open_times
+from bwsresearch.exchange import edges
+from bwsresearch.exchange.amounts import UNIT, Ints, split, summed
+from bwsresearch.times import STEP_MS
 
 __all__ = ["coarser"]
 
@@ -24,11 +25,11 @@ def coarser(columns: Rows, finer: Interval, interval: Interval, shift_ms: int) -
     those of a zone `shift_ms` ahead of UTC.
     """
     fine = columns["open_time"].astype(np.int64) // 1000
-    opens = open_times(interval, fine + shift_ms) - shift_ms
+    opens = edges.starts(interval, fine, shift_ms)
     first = np.flatnonzero(np.concatenate([[True], opens[1:] != opens[:-1]]))
     last = np.append(first[1:], len(opens)) - 1
     starts = opens[first]
-    ends = np.array([next_open(interval, int(t) + shift_ms) - shift_ms for t in starts], np.int64)
+    ends = edges.ends(interval, starts, shift_ms)
     closes = columns["close_time"].astype(np.int64)[last]
     # Where trading halts within its last part, a longer bar ends with it too.
     halted = closes // 1000 < fine[last] + STEP_MS[finer] - 1
@@ -50,13 +51,7 @@ def coarser(columns: Rows, finer: Interval, interval: Interval, shift_ms: int) -
     return {name: values[whole] for name, values in found.items()}
 
 
-def _sum(amounts: npt.NDArray[np.generic], first: Ints) -> npt.NDArray[np.float64]:
-    """Return the sums of stretches, each rounded once: wholes and 1e-8 parts are added as integers."""
-    values = amounts.astype(np.float64)
-    whole = np.floor(values)
-    parts = np.rint((values - whole) * UNIT).astype(np.int64)
-    wholes = np.add.reduceat(whole.astype(np.int64), first)
-    rest = np.add.reduceat(parts, first)
-    wholes += rest // UNIT
-    # Both terms are exact, and so is their sum up to the one rounding of the result.
-    return wholes.astype(np.float64) + (rest % UNIT) / UNIT
+def _sum(values: npt.NDArray[np.generic], first: Ints) -> npt.NDArray[np.float64]:
+    """Return the sums of stretches: exact up to the rounding of the result."""
+    whole, parts = summed(split(values), first)
+    return whole.astype(np.float64) + parts / UNIT

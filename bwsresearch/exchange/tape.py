@@ -7,88 +7,71 @@ import numpy as np
 import numpy.typing as npt
 
 from bwsresearch.enums import Interval
+from bwsresearch.exchange import edges
+from bwsresearch.exchange.amounts import UNIT, Amounts, Ints, counted, divided, summed
 from bwsresearch.exchange.cells import Grid
 from bwsresearch.exchange.ladder import ladder
-from bwsresearch.exchange.market import (
-    UNIT,
-    AggTrades,
-    Bars,
-    Book,
-    Ids,
-    Ints,
-    Summary,
-    Trades,
-    Window,
-)
-from bwsresearch.times import next_open, open_times
+from bwsresearch.exchange.market import AggTrades, Bars, Book, Ids, Summary, Trades, Window
+from bwsresearch.times import open_time
 
-__all__ = ["Tape", "runs", "units"]
+__all__ = ["Tape", "bars", "runs", "units"]
 
 Rows: TypeAlias = Mapping[
     str, npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.bool_]
 ]
-_FOREVER: Final = 2**50
+
+_RECENT: Final = 1000
 
 
 class Tape:
-    """The trades of one symbol, by ascending id; `root` seeds the book."""
+    """The trades of one symbol, by ascending id; `root` seeds the book.
+
+    Ids ascend, times almost always do; where they do not, a trade is known when its id is.
+    """
 
     def __init__(self, columns: Rows, grid: Grid, root: int) -> None:
         self._grid, self._root = grid, root
         self.all = Trades(
             columns["id"].astype(np.int64),
-            units(columns["price"]),
-            units(columns["qty"]),
-            units(columns["quote_qty"]),
+            counted(columns["price"]),
+            counted(columns["qty"]),
+            counted(columns["quote_qty"]),
             columns["time"].astype(np.int64) // 1000,
             columns["is_buyer_maker"].astype(np.bool_),
         )
-        # Ids ascend, times almost always do; where they do not, the latest so far counts.
-        self._times = np.maximum.accumulate(self.all.time)
+        self._known = np.maximum.accumulate(self.all.time)
         self.aggregates = runs(self.all)
-        self._typical = int(np.median(self.all.qty)) // grid.step + 10
+        self._aggregates_known = np.maximum.accumulate(self.aggregates.time)
 
     def _upto(self, end_ms: int) -> int:
         """Return how many trades are known before a time."""
-        return int(np.searchsorted(self._times, end_ms))
+        return int(np.searchsorted(self._known, end_ms))
 
     def trades(self, ids: Ids, now_ms: int) -> Trades:
         """Return trades up to now."""
-        last = self._upto(now_ms + 1)
-        if ids.from_id is None:
-            return self.all.part(slice(max(0, last - ids.limit), last))
-        first = min(last, int(np.searchsorted(self.all.id, ids.from_id)))
-        return self.all.part(slice(first, min(last, first + ids.limit)))
+        return self.all.part(_rows_of(self.all.id, ids, self._upto(now_ms + 1)))
 
     def agg_trades(self, rows: Window | Ids, now_ms: int) -> AggTrades:
         """Return aggregate trades up to now."""
-        found, stop = self.aggregates, now_ms + 1
-        if isinstance(rows, Window) and rows.end_ms is not None:
-            stop = min(stop, rows.end_ms + 1)
-        last = int(np.searchsorted(found.time, stop))
-        first: int | None = None
-        if isinstance(rows, Window) and rows.start_ms is not None:
-            first = int(np.searchsorted(found.time, rows.start_ms))
-        elif isinstance(rows, Ids) and rows.from_id is not None:
-            first = int(np.searchsorted(found.id, rows.from_id))
-        if first is None:
+        known, found = self._aggregates_known, self.aggregates
+        if isinstance(rows, Ids):
+            return found.part(_rows_of(found.id, rows, int(np.searchsorted(known, now_ms + 1))))
+        stop = min(now_ms, now_ms if rows.end_ms is None else rows.end_ms) + 1
+        last = int(np.searchsorted(known, stop))
+        if rows.start_ms is None:
             return found.part(slice(max(0, last - rows.limit), last))
-        return found.part(slice(min(first, last), min(last, first + rows.limit)))
+        first = min(last, int(np.searchsorted(known, rows.start_ms)))
+        return found.part(slice(first, min(last, first + rows.limit)))
 
-    def klines(self, interval: Interval, window: Window, now_ms: int, shift_ms: int) -> Bars:
-        """Return the bars that have trades, the running one last."""
-        stop = min(now_ms, _FOREVER if window.end_ms is None else window.end_ms) + 1
-        seen = self.all.part(slice(0, self._upto(now_ms + 1)))
-        opens = open_times(interval, seen.time + shift_ms) - shift_ms
-        bars = _bars(seen, np.maximum.accumulate(opens), interval, shift_ms)
-        last = int(np.searchsorted(bars.open_time, stop))
-        if window.start_ms is None:
-            first = max(0, last - window.limit)
-        else:
-            first = min(last, int(np.searchsorted(bars.open_time, window.start_ms)))
-            last = min(last, first + window.limit)
-        cut = slice(first, last)
-        return Bars(*(getattr(bars, name)[cut] for name in Bars.__slots__))
+    def bars(self, interval: Interval, shift_ms: int) -> Bars:
+        """Return every bar that has trades."""
+        return bars(self.all, interval, shift_ms)
+
+    def running(self, interval: Interval, now_ms: int, shift_ms: int) -> Bars:
+        """Return the bar that contains `now_ms` as it is by then; none without trades."""
+        start = open_time(interval, now_ms + shift_ms) - shift_ms
+        part = self.all.part(slice(self._upto(start), self._upto(now_ms + 1)))
+        return bars(part, interval, shift_ms)
 
     def summary(self, start_ms: int, end_ms: int) -> Summary:
         """Return the trades of [start_ms, end_ms) as one row."""
@@ -105,8 +88,8 @@ class Tape:
             int(part.price[-1]),
             int(part.qty[-1]),
             int(part.time[-1]),
-            int(part.qty.sum()),
-            int(part.quote_qty.sum()),
+            _sums(part.qty, np.zeros(1, np.int64)).at(0),
+            _sums(part.quote_qty, np.zeros(1, np.int64)).at(0),
             int(part.id[0]),
             int(part.id[-1]),
             len(part),
@@ -115,13 +98,17 @@ class Tape:
 
     def depth(self, limit: int, now_ms: int) -> Book:
         """Return a book around the last trade."""
-        last = self._upto(now_ms + 1)
-        if not last:
-            return Book(now_ms // 100, (), ())
-        price, was_sold = int(self.all.price[last - 1]), bool(self.all.is_buyer_maker[last - 1])
-        return ladder(
-            self._root, price, self._grid, limit, now_ms, was_sold=was_sold, lots=self._typical
-        )
+        count = self._upto(now_ms + 1)
+        recent = self.all.part(slice(max(0, count - _RECENT), count))
+        lots = int(np.median(recent.qty)) // self._grid.step if count else 0
+        return ladder(self._root, recent, self._grid, limit, now_ms, lots=lots + 10)
+
+
+def _rows_of(all_ids: Ints, ids: Ids, known: int) -> slice:
+    if ids.from_id is None:
+        return slice(max(0, known - ids.limit), known)
+    first = min(known, int(np.searchsorted(all_ids, ids.from_id)))
+    return slice(first, min(known, first + ids.limit))
 
 
 def runs(trades: Trades) -> AggTrades:
@@ -151,31 +138,38 @@ def runs(trades: Trades) -> AggTrades:
     )
 
 
-def _bars(trades: Trades, opens: Ints, interval: Interval, shift_ms: int) -> Bars:
-    if not len(trades):
-        return Bars(*(np.zeros(0, np.int64) for _ in Bars.__slots__))
-    first = np.flatnonzero(np.concatenate([[True], opens[1:] != opens[:-1]]))
-    last = np.append(first[1:], len(opens)) - 1
+def bars(trades: Trades, interval: Interval, shift_ms: int) -> Bars:
+    """Return the bars that trades make, those without any left out.
+
+    A trade belongs to the bar of its time; which is a bar's first and last is decided by id.
+    """
+    opens = edges.starts(interval, trades.time, shift_ms)
+    if (opens[1:] < opens[:-1]).any():
+        order = np.argsort(opens, kind="stable")
+        trades, opens = trades.part(order), opens[order]
+    first = np.flatnonzero(np.diff(opens, prepend=opens[:1] - 1))
+    last = np.append(first[1:], len(opens))[: len(first)] - 1
     bought = ~trades.is_buyer_maker
-    starts = opens[first]
-    ends = np.array([next_open(interval, int(t) + shift_ms) - shift_ms for t in starts], np.int64)
     return Bars(
-        starts,
+        opens[first],
         trades.price[first],
         np.maximum.reduceat(trades.price, first),
         np.minimum.reduceat(trades.price, first),
         trades.price[last],
-        np.add.reduceat(trades.qty, first),
-        ends - 1,
-        np.add.reduceat(trades.quote_qty, first),
+        _sums(trades.qty, first),
+        edges.ends(interval, opens[first], shift_ms) - 1,
+        _sums(trades.quote_qty, first),
         last - first + 1,
-        np.add.reduceat(trades.qty * bought, first),
-        np.add.reduceat(trades.quote_qty * bought, first),
+        _sums(trades.qty * bought, first),
+        _sums(trades.quote_qty * bought, first),
     )
 
 
+def _sums(values: Ints, first: Ints) -> Amounts:
+    """Return the sums of stretches, each of which begins at one of `first`."""
+    return summed(Amounts(*divided(values, UNIT)), first)
+
+
 def units(values: npt.NDArray[np.generic]) -> Ints:
-    """Return amounts in units; the whole part is cut off first, so that nothing is rounded."""
-    amounts = values.astype(np.float64)
-    whole = np.floor(amounts)
-    return whole.astype(np.int64) * UNIT + np.rint((amounts - whole) * UNIT).astype(np.int64)
+    """Return amounts in units."""
+    return counted(values)

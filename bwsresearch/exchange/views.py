@@ -3,7 +3,7 @@
 Nothing after `now` is seen: the bar that is running is the sum of what has happened in it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,82 +28,25 @@ _FOREVER = 2**50
 
 
 class View:
-    """One symbol of a market that a chain makes.
+    """One symbol of a market that a chain makes; `root` seeds the book."""
 
-    `root` seeds the book, `depth_lots` is the quantity of a typical level.
-    """
-
-    def __init__(self, chain: Chain, root: int, *, depth_lots: int) -> None:
-        self.chain = chain
-        self._root, self._depth_lots = root, depth_lots
+    def __init__(self, chain: Chain, root: int) -> None:
+        self.chain, self._root = chain, root
 
     def klines(self, interval: Interval, window: Window, now_ms: int, shift_ms: int) -> Bars:
         """Return bars by open time, the running one last."""
-        if not self.chain.offers(interval):
-            return self.chain.total(0, 0).bars(self.chain.grid)
         stop = min(now_ms, _FOREVER if window.end_ms is None else window.end_ms) + 1
+        series = _Series(self, interval, now_ms, shift_ms)
         cells = (
-            self._newest(interval, stop, window.limit, now_ms, shift_ms)
+            series.newest(stop, window.limit)
             if window.start_ms is None
-            else self._oldest(interval, window.start_ms, stop, window.limit, now_ms, shift_ms)
+            else series.oldest(window.start_ms, stop, window.limit)
         )
         return cells.bars(self.chain.grid)
 
-    def _newest(
-        self, interval: Interval, stop_ms: int, limit: int, now_ms: int, shift_ms: int
-    ) -> Cells:
-        begin = self._begin
-        size = limit
-        while True:
-            last = open_time(interval, stop_ms - 1 + shift_ms)
-            start = next_open(interval, last, 1 - size) - shift_ms
-            found = self._cells(interval, max(start, 0), stop_ms, now_ms, shift_ms)
-            if len(found) >= limit or start <= begin:
-                return found.part(slice(max(0, len(found) - limit), None))
-            size *= 4
-
-    def _oldest(
-        self,
-        interval: Interval,
-        start_ms: int,
-        stop_ms: int,
-        limit: int,
-        now_ms: int,
-        shift_ms: int,
-    ) -> Cells:
-        parts: list[Cells] = []
-        at, missing = max(start_ms, self._floor(interval, shift_ms)), limit
-        while True:
-            after = min(next_open(interval, at - 1 + shift_ms, missing + 1) - shift_ms, stop_ms)
-            found = self._cells(interval, at, after, now_ms, shift_ms)
-            parts.append(found.part(slice(0, missing)))
-            missing -= len(parts[-1])
-            if after >= stop_ms or missing <= 0:
-                return joined(parts)
-            at = after
-
-    @property
-    def _begin(self) -> int:
-        opens = self.chain.source.cells.open_time
-        return int(opens[0]) if len(opens) else _FOREVER
-
-    def _floor(self, interval: Interval, shift_ms: int) -> int:
-        begin = self._begin
-        return open_time(interval, begin + shift_ms) - shift_ms if begin < _FOREVER else 0
-
-    def _cells(
-        self, interval: Interval, start_ms: int, stop_ms: int, now_ms: int, shift_ms: int
-    ) -> Cells:
-        """Return the bars with an open time in [start_ms, stop_ms) as they are at `now_ms`."""
-        running = open_time(interval, now_ms + shift_ms) - shift_ms
-        done = self.chain.cells(interval, start_ms, min(stop_ms, running), shift_ms=shift_ms)
-        if not start_ms <= running < stop_ms:
-            return done
-        end = next_open(interval, running + shift_ms) - shift_ms
-        current = self.chain.total(running, now_ms + 1)
-        if not len(current) or not current.trades.any():
-            return done
-        return joined([done, replace(current, end_time=np.array([end]))])
+    def running(self, interval: Interval, now_ms: int, shift_ms: int) -> Bars:
+        """Return the bar that contains `now_ms` as it is by then; none without trades."""
+        return _Series(self, interval, now_ms, shift_ms).running().bars(self.chain.grid)
 
     def trades(self, ids: Ids, now_ms: int) -> Trades:
         """Return trades up to now."""
@@ -145,8 +88,8 @@ class View:
             int(bar.close[0]),
             int(last_trade.qty[-1]),
             int(last_trade.time[-1]),
-            int(bar.volume[0]),
-            int(bar.quote_volume[0]),
+            bar.volume.at(0),
+            bar.quote_volume.at(0),
             first_id,
             first_id + count - 1,
             count,
@@ -161,14 +104,76 @@ class View:
     def depth(self, limit: int, now_ms: int) -> Book:
         """Return a book around the last price that changes every tenth of a second."""
         last = self._last(now_ms + 1)
-        if not len(last):
-            return Book(now_ms // 100, (), ())
-        return ladder(
-            self._root,
-            int(last.price[0]),
-            self.chain.grid,
-            limit,
-            now_ms,
-            was_sold=bool(last.is_buyer_maker[0]),
-            lots=self._depth_lots,
+        lots = self._lots_per_second(now_ms)
+        return ladder(self._root, last, self.chain.grid, limit, now_ms, lots=max(lots, 10))
+
+    def _lots_per_second(self, now_ms: int) -> int:
+        """Return how much was traded in a second of the last cell of the source that is over."""
+        cells = self.chain.source.cells
+        index = int(np.searchsorted(cells.end_time, now_ms + 1, side="right")) - 1
+        if index < 0:
+            return 0
+        length = int(cells.end_time[index] - cells.open_time[index])
+        return int(cells.lots[:, index].sum()) * 1000 // length
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The bars of one interval as they are at `now_ms`."""
+
+    view: View
+    interval: Interval
+    now_ms: int
+    shift_ms: int
+
+    def oldest(self, start_ms: int, stop_ms: int, limit: int) -> Cells:
+        """Return the first bars with an open time in [start_ms, stop_ms)."""
+        cells = self.view.chain.source.cells
+        found = [cells.part(slice(0, 0))]
+        at, missing = start_ms, limit
+        while missing > 0 and at < stop_ms:
+            index = int(np.searchsorted(cells.end_time, at, side="right"))
+            if index == len(cells):
+                break
+            at = max(at, self._open(int(cells.open_time[index])))
+            after = min(self._next(at - 1, missing + 1), stop_ms)
+            found.append(self._between(at, after).part(slice(0, missing)))
+            missing -= len(found[-1])
+            at = after
+        return joined(found)
+
+    def newest(self, stop_ms: int, limit: int) -> Cells:
+        """Return the last bars with an open time before `stop_ms`."""
+        cells = self.view.chain.source.cells
+        found = [cells.part(slice(0, 0))]
+        end, missing = stop_ms, limit
+        while missing > 0:
+            index = int(np.searchsorted(cells.open_time, end)) - 1
+            if index < 0:
+                break
+            last = min(end, int(cells.end_time[index])) - 1
+            begin = self._next(last, 1 - missing)
+            found.append(self._between(begin, last + 1))
+            missing -= len(found[-1])
+            end = begin
+        return joined(found[::-1])
+
+    def _between(self, start_ms: int, stop_ms: int) -> Cells:
+        running = self._open(self.now_ms)
+        done = self.view.chain.cells(
+            self.interval, start_ms, min(stop_ms, running), shift_ms=self.shift_ms
         )
+        return joined([done, self.running()]) if start_ms <= running < stop_ms else done
+
+    def running(self) -> Cells:
+        """Return the bar that contains now; none without trades."""
+        start = self._open(self.now_ms)
+        found = self.view.chain.total(start, self.now_ms + 1)
+        found = found.part(found.is_busy)
+        return replace(found, end_time=np.full(len(found), self._next(start, 1)))
+
+    def _open(self, time_ms: int) -> int:
+        return open_time(self.interval, time_ms + self.shift_ms) - self.shift_ms
+
+    def _next(self, time_ms: int, bars: int) -> int:
+        return next_open(self.interval, time_ms + self.shift_ms, bars) - self.shift_ms
