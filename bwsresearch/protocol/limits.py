@@ -95,8 +95,8 @@ class OrderCount:
     """
 
     counters: tuple[Counter, ...]
-    taker: int = 1
-    maker: int = 5
+    taker: int
+    maker: int
 
     @classmethod
     def of(cls, limit_10s: int, limit_day: int, *, taker: int = 1, maker: int = 5) -> Self:

@@ -41,7 +41,7 @@ class Reply:
     id: Id
     request: Request[Any]
     status: int
-    result: bytes | msgspec.Raw = field(repr=False)
+    result: bytes | msgspec.Raw
     error: BinanceError | None
     rate_limits: list[RateLimit]
 
