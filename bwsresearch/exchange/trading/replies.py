@@ -2,7 +2,8 @@
 
 A field that the exchange leaves out is left out. Times are written in the unit of the connection:
 `factor` is 1 for milliseconds and 1000 for microseconds.
-Source: the response examples of web-socket-api.md; "Conditional fields in Order Responses".
+Source: the response examples of web-socket-api.md; "Conditional fields in Order Responses"; where those
+show no order of the keys, that of the fields in sbe/schemas/spot_3_5.xml.
 """
 
 from collections.abc import Iterable, Sequence
@@ -62,8 +63,9 @@ def placed(
     }
     if response == "ACK":
         return reply
-    reply |= _amounts(order) | _conditionals(order, factor)
+    reply |= _amounts(order) | _trigger(order, factor)
     reply["workingTime"] = _time(order.working_time, factor)
+    reply |= _iceberg(order) | _strategy(order)
     if response == "FULL":
         reply["fills"] = [
             {
@@ -79,10 +81,7 @@ def placed(
             own = [m for m in prevented if m.taker_order_id == order.order_id]
             reply |= {"preventedMatches": [_prevented_by(m) for m in own]} if own else {}
     reply["selfTradePreventionMode"] = order.stp
-    if order.prevented:
-        # stp_faq.md, the taker's output: the ids are in the list of prevented matches alone.
-        reply["preventedQuantity"] = decimal(order.prevented)
-    return reply | _expiry(order)
+    return reply | _prevented(order) | _expiry(order)
 
 
 def _amounts(order: Order) -> Json:
@@ -100,15 +99,15 @@ def _amounts(order: Order) -> Json:
     }
 
 
-def _conditionals(order: Order, factor: int) -> Json:
+def _trigger(order: Order, factor: int) -> Json:
     ticket = order.ticket
-    found: Json = {}
-    if ticket.type in ALGO_TYPES:
-        found["stopPrice"] = decimal(ticket.stop_price)
-    found |= _trailing(order, factor)
-    if ticket.iceberg_qty:
-        found["icebergQty"] = decimal(ticket.iceberg_qty)
-    return found | _strategy(order)
+    stop = {"stopPrice": decimal(ticket.stop_price)} if ticket.type in ALGO_TYPES else {}
+    return stop | _trailing(order, factor)
+
+
+def _iceberg(order: Order) -> Json:
+    slice_ = order.ticket.iceberg_qty
+    return {"icebergQty": decimal(slice_)} if slice_ else {}
 
 
 def _trailing(order: Order, factor: int) -> Json:
@@ -127,13 +126,15 @@ def _strategy(order: Order) -> Json:
     return {name: value for name, value in both.items() if value is not None}
 
 
+def _prevented(order: Order) -> Json:
+    return {"preventedQuantity": decimal(order.prevented)} if order.prevented else {}
+
+
 def _prevention(order: Order) -> Json:
+    # Only queries tell the id too: schemas of spot_3_5.xml; stp_faq.md, what the taker is told.
     if order.prevented_match_id < 0:
         return {}
-    return {
-        "preventedMatchId": order.prevented_match_id,
-        "preventedQuantity": decimal(order.prevented),
-    }
+    return {"preventedMatchId": order.prevented_match_id, **_prevented(order)}
 
 
 def _expiry(order: Order) -> Json:
@@ -181,8 +182,11 @@ def cancelled(report: Report, now_ms: int, factor: int = 1) -> Json:
         "clientOrderId": report.client_order_id,
         "transactTime": _time(now_ms, factor),
         **_amounts(order),
-        **_conditionals(order, factor),
+        **_trigger(order, factor),
+        **_iceberg(order),
+        **_strategy(order),
         "selfTradePreventionMode": order.stp,
+        **_prevented(order),
     }
 
 
@@ -208,8 +212,10 @@ def amended(report: Report, now_ms: int, factor: int = 1) -> Json:
             "timeInForce": order.ticket.time_in_force,
             "type": order.ticket.type,
             "side": _side(order),
-            **_conditionals(order, factor),
+            **_trigger(order, factor),
+            **_iceberg(order),
             "workingTime": _time(order.working_time, factor),
+            **_strategy(order),
             "selfTradePreventionMode": order.stp,
         },
     }
