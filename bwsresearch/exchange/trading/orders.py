@@ -6,6 +6,7 @@ Source: web-socket-api.md "Place new order"; enums.md.
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from bwsresearch.enums import OrderType, StpMode, TimeInForce
 from bwsresearch.exchange.trading.amounts import notional
 
 __all__ = [
@@ -15,25 +16,9 @@ __all__ = [
     "ExpiryReason",
     "Order",
     "OrderStatus",
-    "OrderType",
-    "StpMode",
     "Ticket",
-    "TimeInForce",
 ]
 
-OrderType: TypeAlias = Literal[
-    "LIMIT",
-    "LIMIT_MAKER",
-    "MARKET",
-    "STOP_LOSS",
-    "STOP_LOSS_LIMIT",
-    "TAKE_PROFIT",
-    "TAKE_PROFIT_LIMIT",
-]
-TimeInForce: TypeAlias = Literal["GTC", "IOC", "FOK"]
-StpMode: TypeAlias = Literal[
-    "NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"
-]
 OrderStatus: TypeAlias = Literal[
     "NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"
 ]
