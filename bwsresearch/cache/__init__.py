@@ -35,8 +35,8 @@ def path() -> Path:
 def info() -> pd.DataFrame:
     """Return what the cache holds, one row per series.
 
-    Columns: server, kind (klines, aggs, trades), symbol, interval ("" for trades), rows int64, start
-    and end of what is covered (UTC), mb float64 on disk, path.
+    Columns: server, kind (klines, aggs, trades, depth, book_tickers), symbol, interval ("" but for
+    klines), rows int64, start and end of what is covered (UTC), mb float64 on disk, path.
     """
     return upkeep.info(default_root())
 
@@ -53,7 +53,7 @@ def clear(
     Args:
         symbol: upper or lower case.
         interval: of klines, such as "1h".
-        kind: "klines", "aggs" or "trades".
+        kind: "klines", "aggs", "trades", "depth" or "book_tickers".
         server: whose rows: "production", "testnet", "demo", "local-<hash>", host and port.
 
     Raises:
@@ -78,12 +78,16 @@ def import_(
     interval: str | None = None,
     server: str = "production",
 ) -> pd.DataFrame:
-    """Read archives of klines, trades and aggregate trades into the cache; one row per file.
+    """Read archives and recordings into the cache; one row per file and kind.
 
     Takes the exchange's public archives (CSV, .gz or .zip, with .CHECKSUM when beside them) and native
     rows (.jsonl, .json, .gz). Symbol and interval come from the path (`BTCUSDT-1h-2024-12.csv`,
     `BTCUSDT/15m.jsonl.gz`) or from the arguments. A file is imported whole or not at all, without a
     bar that still runs. Holes of up to two days count as known to be empty, and are not asked for.
+
+    A recording of combined streams (lines of `local_ns {json}`, plain or .gz, as a socket brought them:
+    depth, bookTicker, trade, and a whole book) gives rows of the kinds depth, trades and book_tickers.
+    Its symbol stands in it.
 
     Columns: path, kind, symbol, interval, rows int64, start and end (the first and the last row's time,
     UTC).

@@ -19,6 +19,7 @@ from bwsresearch.cache.contents import content, rows
 from bwsresearch.cache.naming import Named, named
 from bwsresearch.cache.spans import Spans, union
 from bwsresearch.cache.store import Cache
+from bwsresearch.cache.streams import is_recording, read_streams
 from bwsresearch.enums import Interval
 from bwsresearch.errors import ArchiveError
 from bwsresearch.tables import KLINES, BadRow, Columns, Schema
@@ -62,7 +63,7 @@ def import_archives(
 ) -> pd.DataFrame:
     """Read files into `cache` and return one row per file: path, kind, symbol, interval, rows, start, end.
 
-    A .CHECKSUM among the files belongs to the archive beside it and is not listed.
+    A recording of streams has a row for each kind that is in it. A .CHECKSUM among the files belongs to the archive beside it and is not listed.
 
     Raises:
         ArchiveError: as `read_archive`; the files before the wrong one are imported.
@@ -72,17 +73,36 @@ def import_archives(
     for path in (Path(given).expanduser() for given in paths):
         if path.suffix == ".CHECKSUM" and path.with_suffix("").is_file():
             continue
-        archive = read_archive(path, symbol=symbol, interval=interval, now_ms=now_ms)
-        cache.write(
-            archive.schema,
-            archive.symbol,
-            archive.interval,
-            archive.columns,
-            archive.covered,
-            source="archive",
-        )
-        lines.append([str(path), *_line(archive)])
+        for archive in _archives(path, symbol, interval, now_ms):
+            cache.write(
+                archive.schema,
+                archive.symbol,
+                archive.interval,
+                archive.columns,
+                archive.covered,
+                source="archive",
+            )
+            lines.append([str(path), *_line(archive)])
     return pd.DataFrame(lines, columns=list(_LINE)).astype(_LINE)
+
+
+def _archives(
+    path: Path, symbol: str | None, interval: str | None, now_ms: int
+) -> Sequence[Archive]:
+    """Return what is in a file: one kind of rows, or the several of a recording of streams."""
+    if not is_recording(path):
+        return [read_archive(path, symbol=symbol, interval=interval, now_ms=now_ms)]
+    if interval is not None:
+        raise ArchiveError(f"{path} is a recording of streams, which has no interval; leave it out")
+    found = read_streams(path)
+    if symbol is not None and symbol.upper() != found.symbol:
+        raise ArchiveError(
+            f"{path} is of {found.symbol}, but symbol is {symbol}; leave the option out"
+        )
+    return [
+        Archive(schema, found.symbol, None, columns, covered)
+        for schema, columns, covered in found.parts()
+    ]
 
 
 def _line(archive: Archive) -> list[object]:

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from bwsresearch import tables
+from bwsresearch.cache.contents import content
 from bwsresearch.cache.spans import Spans, union
 from bwsresearch.errors import ArchiveError
 from bwsresearch.tables import BOOK_TICKERS, DEPTH, TRADES, BadRow, Columns, Schema
@@ -27,6 +28,7 @@ from bwsresearch.tables import BOOK_TICKERS, DEPTH, TRADES, BadRow, Columns, Sch
 __all__ = ["Streams", "is_recording", "read_streams"]
 
 _LINE: Final = re.compile(rb"\d{16,19} \{")
+_LONGEST: Final = 21
 _FIRST_NS: Final = 1_230_768_000_000_000_000
 """2009: nothing was traded before."""
 _NS_PER_US: Final = 1000
@@ -104,9 +106,13 @@ class Streams:
         yield from ((schema, rows, spans) for schema, rows, spans in found if tables.length(rows))
 
 
-def is_recording(data: bytes) -> bool:
-    """Whether a file that begins like this is a recording of streams."""
-    return _LINE.match(data) is not None
+def is_recording(path: Path) -> bool:
+    """Whether a file, plain or as .gz, begins like a recording of streams."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _LINE.match(file.read(_LONGEST)) is not None
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def read_streams(path: str | Path) -> Streams:
@@ -116,27 +122,15 @@ def read_streams(path: str | Path) -> Streams:
         ArchiveError: naming file, line, value and cure.
     """
     place = Path(path)
-    try:
-        raw = place.read_bytes()
-        data = gzip.decompress(raw) if place.suffix == ".gz" else raw
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ArchiveError(f"{place} is damaged or cut off ({error}); fetch it again") from error
-    except OSError as error:
-        raise ArchiveError(f"{place} cannot be read ({error.strerror}); check the path") from error
-    return streams_of(place, data)
-
-
-def streams_of(path: Path, data: bytes) -> Streams:
-    """Return the checked rows of a recording's text; `path` is named in errors."""
     reader, number = _Reader(), 0
     try:
-        for number, line in enumerate(data.splitlines()):
+        for number, line in enumerate(content(place).text.splitlines()):
             if line:
                 reader.read(number, line)
         return reader.streams()
     except BadRow as error:
         row = number if error.row is None else error.row
-        raise ArchiveError(f"{path}, line {row + 1}: {error.what}; nothing was imported") from None
+        raise ArchiveError(f"{place}, line {row + 1}: {error.what}; nothing was imported") from None
 
 
 @dataclass(slots=True)
@@ -152,7 +146,7 @@ class _Reader:
     gaps: list[tuple[int, int, int]] = field(default_factory=list)
 
     def read(self, number: int, line: bytes) -> None:
-        if not is_recording(line):
+        if not _LINE.match(line):
             shown = line[:40].decode(errors="replace")
             raise BadRow(f"{shown!r} is no `local_ns {{json}}`; check that this is a recording")
         stamp, _, text = line.partition(b" ")
@@ -295,4 +289,4 @@ def _covered(columns: Columns, schema: Schema, first: str, last: str) -> Spans:
 
 def _span(columns: Columns, schema: Schema) -> Spans:
     times = tables.millis(columns, schema.time)
-    return ((int(times.min()) + 1, int(times.max())),) if len(times) else ()
+    return union(((int(times.min()) + 1, int(times.max())),)) if len(times) else ()

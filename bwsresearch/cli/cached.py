@@ -38,7 +38,7 @@ def import_(
 ) -> None:
     """Import archives into the cache.
 
-    Klines, trades and aggregate trades; each file whole or not at all. Takes the exchange's public archives (data.binance.vision) and native rows of the API.
+    Klines, trades, aggregate trades and recorded streams; each file whole or not at all. Takes the exchange's public archives (data.binance.vision), native rows of the API, and lines of `local_ns {json}` as a socket brought them.
     """
     use_cache(cache)
     for file in files:
