@@ -56,15 +56,24 @@ def from_arrow(schema: Schema, table: pa.Table) -> Columns:
         ValueError: when a column is missing, has another type or holds nulls.
     """
     checked_arrow(schema, table.schema)
-    return {name: _from_arrow(table.column(name), name) for name in schema.dtypes}
+    eights = [name for name, dtype in schema.dtypes.items() if dtype.itemsize == 8]
+    # One block for all: the system hands out a large piece of memory in half the time.
+    block = np.empty((len(eights), table.num_rows), np.int64)
+    places = dict(zip(eights, block, strict=True))
+    result: Columns = {}
+    for name, dtype in schema.dtypes.items():
+        place = places[name] if name in places else np.empty(table.num_rows, dtype)
+        result[name] = cast("Column", place.view(dtype))
+        _fill(result[name], table.column(name), name)
+    return result
 
 
-def _from_arrow(column: pa.ChunkedArray, name: str) -> Column:
+def _fill(place: Column, column: pa.ChunkedArray, name: str) -> None:
     if column.null_count:
         raise ValueError(f"column {name} holds {column.null_count} nulls, must hold none")
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
-    pieces = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    if not pieces:
-        return cast("Column", np.empty(0, column.type.to_pandas_dtype()))
-    return cast("Column", np.concatenate(pieces))
+    at = 0
+    for chunk in column.chunks:
+        place[at : at + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        at += len(chunk)
