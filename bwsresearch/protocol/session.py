@@ -130,7 +130,7 @@ class ClientSession:
             return self._unasked(error) if envelope.id is None else None
         if error is not None:
             error = outcome(request, error)
-        elif not bytes(envelope.result):
+        elif not memoryview(envelope.result).nbytes:
             raise ValueError(f"a reply with neither result nor error: {frame[:60]!r}")
         elif isinstance(request, SessionLogon | SessionLogout):
             self.is_logged_on = isinstance(request, SessionLogon)
