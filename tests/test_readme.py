@@ -14,10 +14,10 @@ README = Path(__file__).parent.parent / "README.md"
 
 def methods_table():
     """Return the table of methods as the catalogue has it."""
-    lines = ["| method | call | weight | data source |", "|---|---|---|---|"]
+    lines = ["| method | call | weight | security |", "|---|---|---|---|"]
     for kind in CATALOGUE.values():
         call = f"client.{method_name(kind)}(…)"
-        lines.append(f"| `{kind.method}` | `{call}` | {kind.weight_rule} | {kind.source} |")
+        lines.append(f"| `{kind.method}` | `{call}` | {kind.weight_rule} | {kind.security} |")
     return "\n".join(lines)
 
 
