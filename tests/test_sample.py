@@ -1,5 +1,6 @@
 """The sample in data/ is what the synthetic market serves, and is small."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ def test_the_sample_is_below_a_megabyte_and_sound(monkeypatch):
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "BNBUSDT"])
-def test_the_sample_is_what_the_market_of_its_seed_serves(monkeypatch, symbol):
+def test_the_sample_is_what_the_market_of_its_seed_serves(monkeypatch, symbol, tmp_path):
+    copy = shutil.copytree(SAMPLE, tmp_path / "sample")  # a test must not write into the repository
     with bws.connect(LocalEndpoint(Gateway(SyntheticMarket(1)), clock=lambda: NOW_MS)) as client:
 
         def pulled(cache):
@@ -34,7 +36,7 @@ def test_the_sample_is_what_the_market_of_its_seed_serves(monkeypatch, symbol):
             ]
 
         served = pulled(cache=False)
-        monkeypatch.setenv("BWS_CACHE_DIR", str(SAMPLE))
+        monkeypatch.setenv("BWS_CACHE_DIR", str(copy))
         kept = pulled(cache=True)
     for one, other in zip(served, kept, strict=True):
         assert (one.attrs.pop("source"), other.attrs.pop("source")) == ("network", "cache")
