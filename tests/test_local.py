@@ -16,7 +16,7 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.local import default
 from bwsresearch.protocol import results
-from bwsresearch.tables import KLINES, TRADES
+from bwsresearch.tables import DEPTH, KLINES, TRADES
 
 NOW_MS = 1_700_000_000_000
 
@@ -283,6 +283,27 @@ def test_a_recording_is_the_rows_of_one_server(klines, cache_dir):
     assert list(local.recorded_market(cache_dir, "testnet").symbols) == ["ETHUSDT"]
     with pytest.raises(CacheError, match="holds nothing of demo"):
         local.recorded_market(cache_dir, "demo")
+
+
+def test_a_recording_brings_its_trades_and_its_book(cache_dir):
+    at, cache = 1_699_920_000_000, Cache(cache_dir, "production")
+    row = {
+        "time": at * 1000,
+        "price": 100.0,
+        "qty": 2.0,
+        "quote_qty": 200.0,
+        "local_ns": at * 10**6,
+    }
+    whole = row | {"first_update_id": 0, "last_update_id": 7, "is_bid": True}
+    change = row | {"first_update_id": 8, "last_update_id": 9, "is_bid": False, "price": 101.0}
+    trade = row | {"id": 1, "is_buyer_maker": True}
+    for schema, rows in ((DEPTH, (whole, change)), (TRADES, (trade,))):
+        columns = {n: np.array([one[n] for one in rows], d) for n, d in schema.dtypes.items()}
+        cache.write(schema, "BTCUSDT", None, columns, (), source="archive")
+    market = local.recorded_market(cache_dir)
+    assert market.recorded == {"BTCUSDT": ("trades", "depth")}
+    book = market.depth("BTCUSDT", 5, at)
+    assert (book.last_update_id, len(book.bids), len(book.asks)) == (9, 1, 1)
 
 
 def test_the_only_server_need_not_be_named_but_one_of_two(klines, cache_dir):

@@ -3,7 +3,8 @@
 A recorded interval is served as it was, gaps included. A coarser one is summed from a recorded one;
 a bar that the recording does not hold wholly is left out. Recorded trades give every interval, the
 aggregates and statistics. What a recording of bars alone does not have (finer bars, trades, book) is
-implied: the chain refines the finest recorded bars, and says the same thing every time.
+implied: the chain refines the finest recorded bars, and says the same thing every time. A recorded
+book is never mixed with an implied one: where it is not known, it is empty.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from bwsresearch.exchange.market import (
     Window,
 )
 from bwsresearch.exchange.noise import key
+from bwsresearch.exchange.replay import RecordedBook
 from bwsresearch.exchange.sums import coarser
 from bwsresearch.exchange.tape import Tape
 from bwsresearch.exchange.views import View
@@ -52,11 +54,12 @@ _KEPT: Final = 48
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded of one symbol."""
+    """What was recorded of one symbol; `depth` are changes of its book."""
 
     klines: Mapping[Interval, Rows]
     trades: Rows | None = None
     info: SymbolInfo | None = None
+    depth: Rows | None = None
 
 
 class RecordedMarket:
@@ -89,7 +92,7 @@ class RecordedMarket:
         return self._symbols[symbol].source.agg_trades(rows, now_ms)
 
     def depth(self, symbol: str, limit: int, now_ms: int) -> Book:
-        return self._symbols[symbol].source.depth(limit, now_ms)
+        return self._symbols[symbol].depth(limit, now_ms)
 
     def summary(self, symbol: str, start_ms: int, end_ms: int) -> Summary:
         return self._symbols[symbol].source.summary(start_ms, end_ms)
@@ -104,9 +107,11 @@ class _Symbol:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """What there is: intervals, shortest first, and "trades"."""
-        bars = tuple(i for i in INTERVALS if i in self._recording.klines)
-        return (*bars, "trades") if self._recording.trades is not None else bars
+        """What there is: intervals, shortest first, "trades" and "depth"."""
+        recording = self._recording
+        ticks = {"trades": recording.trades, "depth": recording.depth}
+        bars = (i for i in INTERVALS if i in recording.klines)
+        return (*bars, *(name for name, rows in ticks.items() if rows is not None))
 
     def hash_into(self, digest: "hashlib._Hash") -> None:
         """Feed everything that was recorded to a hash."""
@@ -116,6 +121,8 @@ class _Symbol:
             _hash_rows(digest, interval, recording.klines[interval])
         if recording.trades is not None:
             _hash_rows(digest, "trades", recording.trades)
+        if recording.depth is not None:
+            _hash_rows(digest, "depth", recording.depth)
 
     @cached_property
     def grid(self) -> Grid:
@@ -133,6 +140,17 @@ class _Symbol:
     def info(self) -> SymbolInfo:
         """The row of exchangeInfo."""
         return self._recording.info or listed(self.name, *assets(self.name), self.grid)
+
+    @cached_property
+    def _book(self) -> RecordedBook | None:
+        depth = self._recording.depth
+        return None if depth is None else RecordedBook(self.name, depth)
+
+    def depth(self, limit: int, now_ms: int) -> Book:
+        """Return the recorded book, else an implied one."""
+        if self._book is None:
+            return self.source.depth(limit, now_ms)
+        return self._book.at(now_ms, limit) or Book(0, (), ())
 
     @cached_property
     def source(self) -> View | Tape:

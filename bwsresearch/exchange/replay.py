@@ -60,14 +60,18 @@ class RecordedBook:
         self._cursor = _Cursor()
 
     def at(self, now_ms: int, limit: int) -> Book | None:
-        """Return the best levels as of a time; None while the book is not known."""
+        """Return the best levels as of a time; None while the book is not known.
+
+        Between two changes that follow each other it is; after the last one before a gap, or of all,
+        it is not.
+        """
         end = self._upto(now_ms)
         if end < self._cursor.next:
             self._cursor = _Cursor(self._whole_before(end))
         cursor = self._cursor
         while cursor.next < end:
             cursor.step(self._update(cursor.next))
-        if cursor.update_id < 0 or not cursor.is_joined:
+        if not cursor.is_joined or not self._goes_on(end, cursor.update_id, now_ms):
             return None
         return Book(cursor.update_id, cursor.bids.top(limit), cursor.asks.top(limit))
 
@@ -88,6 +92,14 @@ class RecordedBook:
                 bids, asks = cursor.bids.top(), cursor.asks.top()
                 yield BookSeen(self.symbol, update.time, update.last_id, bids, asks)
             is_told = True
+
+    def _goes_on(self, end: int, update_id: int, now_ms: int) -> bool:
+        """Whether nothing is missing between the update before a position and the change after it."""
+        if now_ms == self.times[end - 1]:
+            return True
+        while end < len(self._first_id) and not self._first_id[end]:
+            end += 1
+        return end < len(self._first_id) and bool(self._first_id[end] == update_id + 1)
 
     def _upto(self, time_ms: int) -> int:
         return int(np.searchsorted(self.times, time_ms, side="right"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from bwsresearch.cache import Cache, upkeep
 from bwsresearch.errors import CacheError
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
-from bwsresearch.tables import KLINES, SCHEMAS, TRADES, Columns
+from bwsresearch.tables import DEPTH, KLINES, SCHEMAS, TRADES, Columns
 
 __all__ = ["recorded_market"]
 
@@ -18,16 +18,17 @@ def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
     """
     server = server or _only_server(root)
     klines: dict[str, dict[str, Columns]] = {}
-    trades: dict[str, Columns] = {}
+    ticks: dict[str, dict[str, Columns]] = {TRADES.name: {}, DEPTH.name: {}}
     for place, _ in upkeep.series(root):
-        if place.server != server or place.kind not in (KLINES.name, TRADES.name):
+        if place.server != server or place.kind not in (KLINES.name, *ticks):
             continue
         cache = Cache(root, server)
         columns, _ = cache.read(SCHEMAS[place.kind], place.symbol, place.interval, 0, 2**43)
         if place.interval is None:
-            trades[place.symbol] = columns
+            ticks[place.kind][place.symbol] = columns
         else:
             klines.setdefault(place.symbol, {})[place.interval] = columns
+    trades, depth = ticks[TRADES.name], ticks[DEPTH.name]
     if not klines and not trades:
         raise CacheError(
             f"the cache at {root} holds nothing of {server}; "
@@ -35,7 +36,11 @@ def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
         )
     return RecordedMarket(
         {
-            name: Recording(klines.get(name, {}), trades.get(name))  # type: ignore[arg-type] # the cache writes intervals only
+            name: Recording(
+                klines.get(name, {}),  # type: ignore[arg-type] # the cache writes intervals only
+                trades.get(name),
+                depth=depth.get(name),
+            )
             for name in klines | trades
         }
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bwsresearch.exchange.recorded import RecordedMarket, Recording
 from bwsresearch.exchange.replay import RecordedBook, RecordedStreams
 from bwsresearch.exchange.trading.liquidity import BookChange, BookSeen, Print
 
@@ -77,7 +78,8 @@ def test_behind_a_gap_the_book_is_not_known_before_the_next_whole_one():
     assert [(type(e), e.update_id) for e in book.changes(-1, 999)] == [
         (BookSeen, 11), (BookSeen, 21),
     ]  # fmt: skip
-    assert book.at(299, 5).last_update_id == 11
+    assert book.at(100, 5).last_update_id == 11
+    assert book.at(101, 5) is None  # a change is missing since
     assert book.at(300, 5) is None
     assert book.at(400, 5).bids == ((91 * UNIT, UNIT), (90 * UNIT, UNIT))
 
@@ -87,12 +89,13 @@ def test_the_book_can_be_asked_for_any_time_forth_and_back():
     assert book.at(99, 5) is None
     for now, bids, asks in (
         (100, [(99, 3)], [(101, 1)]),
-        (250, [(99, 3)], [(101, 5)]),
+        (200, [(99, 3)], [(101, 5)]),
         (199, [(99, 3)], [(101, 1)]),
     ):
         found = book.at(now, 1)
         assert (found.bids, found.asks) == tuple(levels(b=bids, a=asks).values())
     assert book.at(99, 5) is None
+    assert book.at(201, 5) is None  # nobody knows when the next change came
 
 
 def test_asking_for_the_book_does_not_disturb_a_replay():
@@ -135,3 +138,27 @@ def test_without_a_whole_book_there_is_none(rows):
     book = RecordedBook("X", rows)
     assert list(book.changes(-1, 999)) == []
     assert book.at(999, 5) is None
+
+
+def market(depth_rows):
+    columns = trades((50, 1, 100), (150, 2, 101))
+    columns["quote_qty"] = columns["price"] * columns["qty"]
+    return RecordedMarket({"BTCUSDT": Recording({}, columns, depth=depth_rows)})
+
+
+def test_a_market_with_a_recorded_book_shows_it_and_implies_none():
+    made = market(depth(WHOLE, FIRST, SECOND))
+    found = made.depth("BTCUSDT", 1, 150)
+    assert found.last_update_id == 11
+    assert (found.bids, found.asks) == (((99 * UNIT, 3 * UNIT),), ((101 * UNIT, UNIT),))
+    for unknown in (60, 300):
+        assert (made.depth("BTCUSDT", 1, unknown).bids, made.recorded) == (
+            (), {"BTCUSDT": ("trades", "depth")},
+        )  # fmt: skip
+
+
+def test_a_market_without_a_recorded_book_implies_one_and_is_another():
+    bare = market(None)
+    assert bare.depth("BTCUSDT", 1, 150).bids
+    assert bare.recorded == {"BTCUSDT": ("trades",)}
+    assert bare.identity != market(depth(WHOLE, FIRST, SECOND)).identity
