@@ -55,6 +55,11 @@ class Desk:
         names = [symbol] if symbol is not None else list(self.engine.venues)
         return [step for name in names for step in self.feed.advance(name, now_ms)]
 
+    def is_behind(self, symbol: str, now_ms: int) -> bool:
+        """Whether the engine has not seen all of the market by a time."""
+        is_known = symbol in self.engine.venues
+        return self.feed is not None and is_known and self.feed.is_behind(symbol, now_ms)
+
     def observe(self, events: Iterable[MarketEvent], now_ms: int) -> list[Step]:
         """Let the engine see events of a live market, in their order."""
         steps = [self.engine.observe(event, now_ms) for event in events]

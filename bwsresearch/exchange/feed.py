@@ -31,6 +31,10 @@ class Feed:
     levels: int = 100
     _upto: dict[str, int] = field(default_factory=dict)
 
+    def is_behind(self, symbol: str, now_ms: int) -> bool:
+        """Whether a moment has passed that the engine has not seen."""
+        return now_ms // _MOMENT_MS * _MOMENT_MS > self._upto.get(symbol, 0)
+
     def advance(self, symbol: str, now_ms: int) -> list[Step]:
         """Let the engine see the market up to the last whole moment; return what that did."""
         moment = now_ms // _MOMENT_MS * _MOMENT_MS

@@ -103,11 +103,12 @@ class Gateway:
         if not used.weight.charge(weight, now_ms):
             limited = self._limited(used, now_ms)
             return self._refused(call, limited, used, now_ms, ends=limited.status == 418)
-        if isinstance(found, Refusal):
-            return self._refused(call, found, used, now_ms)
         try:
+            if isinstance(found, Refusal):
+                raise found
             outcome = self._outcome(call, found, session, now_ms)
         except Refusal as refusal:
+            self._office.refused(call, kind, refusal, session.api_key, now_ms)
             return self._refused(call, refusal, used, now_ms)
         if outcome.is_success:
             used.weight.refund(kind.weight_rule.refund, now_ms)

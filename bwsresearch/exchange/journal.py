@@ -5,7 +5,8 @@ nanoseconds, what the kind holds, and last `crc`, the CRC-32 of the line without
 request are handed on together, before its reply leaves. Nothing secret is ever among them.
 
 Kinds: `open` (what determines the run), `req`, `res`, `order`, `fill`, `bal`, `evt`, `mkt` (what was
-seen of a live market), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`.
+seen of a live market), `look` (up to when a market was seen that can be asked again), `mark` (last
+prices after either), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`.
 """
 
 import zlib

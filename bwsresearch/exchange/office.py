@@ -4,8 +4,9 @@ What a request changes is journalled before its reply leaves. An exchange whose 
 written trades no more.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from bwsresearch.exchange.keyring import Keyring, Signed
 from bwsresearch.exchange.rows import decimal
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.engine import Engine
-from bwsresearch.exchange.trading.liquidity import MarketEvent
+from bwsresearch.exchange.trading.liquidity import MarketEvent, Print
 from bwsresearch.exchange.trading.sightings import to_plain
 from bwsresearch.exchange.trading.state import state_hash
 from bwsresearch.exchange.trading.steps import Step
@@ -27,18 +28,23 @@ from bwsresearch.protocol.messages import ErrorBody, Refusal
 from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.params import Pairs, Raw, Reading, reading, sent_text
 from bwsresearch.protocol.placement import checked
-from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.request import Request, declared
 from bwsresearch.protocol.results import RateLimit, SymbolInfo
 from bwsresearch.protocol.session import Call, ServerSession
 
-__all__ = ["Office", "Outcome"]
+__all__ = ["JournalFailure", "Office", "Outcome"]
 
 _SECRETS: Final = frozenset({"apiKey", "signature"})
+_SIGNED: Final = frozenset({"recvWindow", "timestamp"})
 _STOPPED: Final = Refusal(
     -1008,
     "Server is currently overloaded with other requests. Please try again in a few minutes.",
     status=503,
 )
+
+
+class JournalFailure(Exception):
+    """The journal cannot be written, as its cause says; the exchange has stopped trading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Office:
     """The accounts of an exchange, before its engine.
 
     `venue` makes the trading of one more symbol; `deposits` is what came from outside, by account and
-    asset, in units.
+    asset, in units; `prints` are the last trades of a live market, by symbol.
     `journal` None records nothing; `salt` makes the names of keys in a journal its own.
     """
 
@@ -75,6 +81,7 @@ class Office:
     maker_decrement: int = 5
     model: str = "self@1"
     deposits: dict[tuple[str, str], int] = field(default_factory=dict)
+    prints: dict[str, Print] = field(default_factory=dict)
     _counts: dict[str, OrderCount] = field(default_factory=dict)
     _is_stopped: bool = False
 
@@ -89,7 +96,7 @@ class Office:
         Raises:
             Refusal: when it is refused before it counts as an order.
         """
-        request, credentials = checked(asked.request), asked.credentials
+        request, credentials = asked.request, asked.credentials
         assert credentials is not None  # noqa: S101 - signed methods are read with them
         if isinstance(request, methods.SessionLogon):
             self.keyring.logging_on(credentials, now_ms)
@@ -106,23 +113,76 @@ class Office:
         account = self.engine.accounts[signed.key.account]
         if self._is_stopped and request.security == "TRADE":
             raise _STOPPED
-        if self.journal is None or request.security != "TRADE":
-            return self._decided(request, account, now_ms, factor, cause=0)
-        number = self.journal.add(
-            "req", now_ms, _recorded(call, signed, account, self.salt, factor)
+        try:
+            if request.security != "TRADE":
+                self.look(getattr(request, "symbol", None), now_ms)
+            if self.journal is None or request.security != "TRADE":
+                return self._decided(request, account, now_ms, factor, cause=0)
+            asked = _recorded(call, account.name, signed.key.name(self.salt), factor)
+            number = self.journal.add("req", now_ms, {**asked, "sigForm": signed.form})
+            outcome = self._decided(request, account, now_ms, factor, cause=number)
+            self.journal.add("res", now_ms, {**_answered(outcome, number), "last": self._marks()})
+            self._commit()
+        except JournalFailure as failure:
+            raise _STOPPED from failure.__cause__
+        return outcome
+
+    def refused(
+        self, call: Call, kind: type[Request[Any]], refusal: Refusal, key: str | None, now_ms: int
+    ) -> None:
+        """Record an order request that was refused before it reached its account.
+
+        `key` is the key that its session is logged on with. Requests of nobody are not recorded, and
+        neither are parameters that the method does not have: they may be anything.
+        """
+        sent = next((value for name, value in call.params if name == "apiKey"), key)
+        known = self.keyring.keys.get(sent) if isinstance(sent, str) else None
+        if self.journal is None or self._is_stopped or kind.security != "TRADE" or known is None:
+            return
+        names = {param.wire for param in declared(kind)} | _SIGNED
+        params = Pairs((name, value) for name, value in call.params if name in names)
+        asked = _recorded(
+            replace(call, params=params), known.account, known.name(self.salt), factor=1
         )
-        outcome = self._decided(request, account, now_ms, factor, cause=number)
-        marks = {
-            name: decimal(venue.last) for name, venue in self.engine.venues.items() if venue.last
-        }
-        self.journal.add("res", now_ms, {**_answered(outcome, number), "last": marks})
+        number = self.journal.add("req", now_ms, {**asked, "refused": True})
+        self.journal.add("res", now_ms, _answered(Outcome(refusal.status, refusal.body), number))
+        with contextlib.suppress(JournalFailure):  # it is refused all the same
+            self._commit()
+
+    def look(self, symbol: str | None, now_ms: int) -> None:
+        """Let the market come to what it is, for one symbol or all; recorded, since it may fill orders.
+
+        Raises:
+            JournalFailure: when it cannot be recorded.
+        """
+        names = list(self.engine.venues) if symbol is None else [symbol]
+        behind = [name for name in names if self.desk.is_behind(name, now_ms)]
+        if not behind or self._is_stopped:
+            return
+        number = 0
+        if self.journal is not None:
+            number = self.journal.add("look", now_ms, {"symbols": behind})
+        for name in behind:
+            for step in self.desk.advance(name, now_ms):
+                self._done(step, number)
+        if self.journal is not None:
+            self.journal.add("mark", now_ms, {"of": number, "last": self._marks()})
+            self._commit()
+
+    def _marks(self) -> dict[str, str]:
+        """Return the last prices, by symbol."""
+        venues = self.engine.venues
+        return {name: decimal(venue.last) for name, venue in venues.items() if venue.last}
+
+    def _commit(self) -> None:
+        """Write what was added; whatever the trouble is: nothing may be traded that is not recorded."""
+        if self.journal is None:
+            return
         try:
             self.journal.commit()
         except Exception as error:
-            # Whatever the file's trouble is: nothing may be traded that is not recorded.
             self._is_stopped = True
-            raise _STOPPED from error
-        return outcome
+            raise JournalFailure from error
 
     def _decided(
         self, request: Request[Any], account: Account, now_ms: int, factor: int, *, cause: int
@@ -132,8 +192,9 @@ class Office:
             symbol = getattr(request, "symbol", None)
             if symbol is not None:
                 self.desk.inquiries.symbol(symbol)
-            for step in self.desk.advance(symbol, now_ms):
-                self._done(step, cause)
+            if not self._is_stopped:
+                for step in self.desk.advance(symbol, now_ms):
+                    self._done(step, cause)
             done = self._counted(request, account, counts, now_ms, factor)
         except Refusal as refusal:
             shown = counts.records(now_ms) if request.counts_orders else ()
@@ -159,7 +220,7 @@ class Office:
                 if not _cancels_all_the_same(request):
                     raise
                 exceeded = refusal
-        return self.desk.handle(request, account, now_ms, factor, exceeded)
+        return self.desk.handle(checked(request), account, now_ms, factor, exceeded)
 
     def _done(self, step: Step, cause: int) -> None:
         """Take first fills off the order counts, and record the step."""
@@ -202,8 +263,12 @@ class Office:
             number = self.journal.add("mkt", now_ms, {"events": to_plain(events)})
         for step in self.desk.observe(events, now_ms):
             self._done(step, number)
-        if self.journal is not None:
-            self.journal.commit()
+        for event in events:
+            if isinstance(event, Print):
+                self.prints[event.symbol] = event
+        if self.journal is not None and events:
+            self.journal.add("mark", now_ms, {"of": number, "last": self._marks()})
+        self._commit()
 
     def list_symbol(self, info: SymbolInfo, now_ms: int) -> None:
         """Let one more symbol be traded; nothing happens when it is already."""
@@ -212,7 +277,7 @@ class Office:
         self.engine.venues[info.symbol] = self.venue(info)
         if self.journal is not None:
             self.journal.add("list", now_ms, {"symbol": msgspec.to_builtins(info)})
-            self.journal.commit()
+        self._commit()
 
     def deposit(self, name: str, asset: str, amount: int, now_ms: int) -> None:
         """Add to an account what comes from outside, and record it.
@@ -223,10 +288,13 @@ class Office:
         account = self.engine.accounts[name]
         step = self.engine.deposit(account, asset, amount, now_ms)
         self.deposits[name, asset] = self.deposits.get((name, asset), 0) + amount
+        if not any(account.free.values()) and not any(account.locked.values()):
+            # An account that was emptied begins anew.
+            self.deposits = {who: units for who, units in self.deposits.items() if who[0] != name}
         if self.journal is not None:
             body = {"account": name, "asset": asset, "units": amount}
             self.journal.step(step, self.journal.add("deposit", now_ms, body))
-            self.journal.commit()
+        self._commit()
 
 
 def _cancels_all_the_same(request: Request[Any]) -> bool:
@@ -237,15 +305,12 @@ def _cancels_all_the_same(request: Request[Any]) -> bool:
     )
 
 
-def _recorded(
-    call: Call, signed: Signed, account: Account, salt: str, factor: int
-) -> Mapping[str, object]:
+def _recorded(call: Call, account: str, key_id: str, factor: int) -> dict[str, object]:
     """Return a request as it is recorded: everything verbatim but what is secret."""
     return {
         "reqId": call.id_text.decode(),
-        "account": account.name,
-        "keyId": signed.key.name(salt),
-        "sigForm": signed.form,
+        "account": account,
+        "keyId": key_id,
         "factor": factor,
         "method": call.method,
         "params": {n: _plain(value) for n, value in call.params if n not in _SECRETS},

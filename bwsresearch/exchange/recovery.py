@@ -44,7 +44,7 @@ def replayed(records: Iterable[Record], market: Market | None) -> Office:
             continue
         if office is None:
             raise ValueError(f"the journal begins with {kind!r}, must begin with 'open'")
-        if kind == "req":
+        if kind == "req" and not record.get("refused"):
             open_request = record, office.again(record)
         elif kind == "res" and open_request is not None:
             _compare(record, *open_request)
@@ -64,6 +64,9 @@ def _applied(office: Office, record: Record) -> None:
             office.deposit(record["account"], record["asset"], record["units"], now_ms)
         case "mkt":
             office.observe(from_plain(record["events"]), now_ms)
+        case "look":
+            for symbol in record["symbols"]:
+                office.look(symbol, now_ms)
         case "list":
             office.list_symbol(msgspec.convert(record["symbol"], SymbolInfo), now_ms)
         case "snap" if record["hash"] != office.state_hash():

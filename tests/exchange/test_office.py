@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from bwsresearch.exchange.recovery import replayed
 from bwsresearch.protocol.session import Options, ServerSession
 from bwsresearch.protocol.signing import urlencoded
 
-from .lab import Lab
+from .lab import MARKET, Lab
 
 PLACE = {
     "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
@@ -357,8 +358,11 @@ def test_nothing_secret_is_recorded_and_everything_else_is(lab):
     assert request["params"] == PLACE | {
         "newClientOrderId": "mine", "timestamp": str(lab.now), "price": "14000",
     }  # fmt: skip
+    lab.error("alice", "order.place", PLACE | {"stopPrice": "1"})
     replies = [r for r in lab.records if r["k"] == "res"]
-    assert [(r["status"], r.get("code")) for r in replies] == [(200, None), (400, -1013)]
+    assert [(r["status"], r.get("code")) for r in replies] == [
+        (200, None), (400, -1013), (400, -1106),
+    ]  # fmt: skip
 
 
 def test_an_exchange_that_cannot_record_trades_no_more(lab):
@@ -369,3 +373,47 @@ def test_an_exchange_that_cannot_record_trades_no_more(lab):
     assert lab.error("alice", "order.place", PLACE)[:2] == (503, -1008)
     assert lab.error("alice", "order.place", PLACE)[:2] == (503, -1008)
     assert lab.result("alice", "account.status")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"price": "abc"}, -1100), ({"price": "1.123456789"}, -1111), ({"timeInForce": None}, -1102),
+        ({"side": "HOLD"}, -1117), ({"symbol": "NOPE"}, -1121), ({"price": "1"}, -1013),
+    ],
+)  # fmt: skip
+def test_refused_orders_are_recorded_with_their_refusal(lab, change, code):
+    before = lab.office.state_hash()
+    assert lab.error("alice", "order.place", {**PLACE, **change})[1] == code
+    asked, answered = lab.records[-2:]
+    assert (asked["k"], asked["account"], asked["method"]) == ("req", "alice", "order.place")
+    assert asked["params"]["side"] == change.get("side", "BUY")
+    assert (answered["k"], answered["of"], answered["code"]) == ("res", asked["seq"], code)
+    assert replayed(lab.records, MARKET).state_hash() == lab.office.state_hash() == before
+
+
+def test_requests_of_nobody_and_what_is_no_parameter_are_not_recorded(lab):
+    count = len(lab.records)
+    lab.error("alice", "order.place", PLACE, apiKey="z" * 64, signature="x")
+    lab.error("alice", "order.place", PLACE, apiKey=None)
+    lab.error("alice", "myTrades", {})
+    assert len(lab.records) == count
+    lab.error("alice", "order.place", {**PLACE, "secret": "do-not-keep"})
+    lab.error("alice", "order.place", PLACE, signature="do-not-keep")
+    assert len(lab.records) == count + 4
+    text = b"".join(lab.lines)
+    assert b"do-not-keep" not in text
+    assert lab.keys["alice"].api_key.encode() not in text
+
+
+def test_an_account_that_was_emptied_begins_anew():
+    lab = Lab("alice", config={"seed": 2})
+    alice = lab.office.engine.accounts["alice"]
+    lab.office.deposit("alice", "USDT", 5, lab.now)
+    assert lab.office.deposits["alice", "USDT"] == lab.units("1000000") + 5
+    for asset, free in list(alice.free.items()):
+        lab.office.deposit("alice", asset, -free, lab.now)
+    assert lab.office.deposits == {}
+    lab.office.deposit("alice", "BTC", 7, lab.now)
+    assert lab.office.deposits == {("alice", "BTC"): 7}
+    assert replayed(lab.records, MARKET).deposits == {("alice", "BTC"): 7}

@@ -1,6 +1,7 @@
 """A journal played again leads to the same state, whatever was sent and wherever it ends."""
 
 import random
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,8 @@ from .lab import MARKET, Lab
 RUNS = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
+
+TAKE = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
 
 def send(lab, dice):
@@ -63,6 +66,31 @@ def test_it_does_so_against_a_watched_market(seed):
     for _ in range(40):
         lab.now += dice.randrange(2_000)
         send(lab, dice)
+    assert replayed(lab.records, MARKET).state_hash() == lab.office.state_hash()
+
+
+@settings(RUNS, max_examples=2)
+@given(st.integers(0, 2**32))
+def test_what_a_query_let_happen_is_recorded(seed):
+    lab, dice = Lab(model="depth+trades@1"), random.Random(seed)
+    for _ in range(20):
+        lab.now += dice.randrange(10_000)
+        send(lab, dice)
+        lab.now += dice.randrange(10_000)
+        method = dice.choice(["account.status", "openOrders.status"])
+        lab.result(dice.choice(list(lab.keys)), method)
+    assert replayed(lab.records, MARKET).state_hash() == lab.office.state_hash()
+
+
+def test_a_fill_that_a_query_brought_is_in_the_journal_at_once():
+    lab = Lab(model="depth+trades@1")
+    price = Decimal(lab.result("alice", "order.place", TAKE)["fills"][0]["price"])
+    order = lab.limit("alice", "BUY", price - 1, "0.01")["orderId"]
+    for _ in range(10):
+        lab.now += 20_000
+        lab.result("alice", "openOrders.status")
+    ends = [r["order"] for r in lab.records if r["k"] == "order" and r["order"]["orderId"] == order]
+    assert ends[-1]["status"] == "FILLED"
     assert replayed(lab.records, MARKET).state_hash() == lab.office.state_hash()
 
 
