@@ -16,8 +16,9 @@ __all__ = ["MODELS", "DepthTrades", "KlinesOnly", "ModelConfig", "TradesOnly", "
 def fill_model(config: ModelConfig, *, tick: int, step: int) -> Liquidity | None:
     """Return a new model for one symbol; None for "self@1", where orders meet each other alone.
 
-    Tick and step are the symbol's, in units.
+    Tick and step are the symbol's, in units; 0 stands for the least there is.
     """
+    tick, step = max(tick, 1), max(step, 1)
     match config.id:
         case "depth+trades@1":
             return DepthTrades(config)

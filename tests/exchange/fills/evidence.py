@@ -4,7 +4,7 @@
 happen, after the order began to work, and that nothing was had twice; `table` shows it to a person.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -207,8 +207,8 @@ def check_level(tape, fill):
 def check_ladder(tape, fill):
     evidence, is_buy = fill.evidence, fill.order.is_buy
     seen = bisect_left(tape.print_at, fill.seen, key=FIRST)
-    prints = [p for _, p in tape.print_at[max(seen - 3_000, 0) : seen]]
-    assert prints[0].time <= fill.now - MINUTE or seen <= 3_000
+    first = bisect_right(tape.print_at, fill.now - MINUTE, hi=seen, key=lambda one: one[1].time)
+    prints = [p for _, p in tape.print_at[max(min(first, seen - 500), 0) : seen]]
     assert prints[-1].trade_id == evidence.ref
     recent = sum(p.qty for p in prints[:-1] if p.time > fill.now - MINUTE)
     assert evidence.available <= Fraction(1, 20) * recent

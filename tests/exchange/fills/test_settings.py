@@ -20,6 +20,12 @@ def test_a_model_is_made_by_its_name_and_tells_it(name, kind):
     assert made is None or made.model == name
 
 
+@pytest.mark.parametrize("name", MODELS[:3])
+def test_a_symbol_without_tick_and_step_has_those_of_eight_decimals(name):
+    made = fill_model(ModelConfig(id=name), tick=0, step=0)
+    assert (getattr(made, "tick", 1), getattr(made, "step", 1)) == (1, 1)
+
+
 def test_two_symbols_do_not_share_a_model():
     config = ModelConfig()
     one, two = (fill_model(config, tick=1, step=1) for _ in range(2))
