@@ -25,7 +25,7 @@ __all__ = ["Answers"]
 
 _HOUR_MS: Final = 3_600_000
 _AVERAGE_MS: Final = 300_000
-_ZONE: Final = re.compile(r"([+-]?)(\d{1,2})(?::([0-5]\d))?")
+_ZONE: Final = re.compile(r"([+-]?)([0-9]{1,2})(?::([0-5][0-9]))?")
 _MICROS_FROM: Final = 10**14
 _MOST_SYMBOLS: Final = 100
 
@@ -143,7 +143,7 @@ class Answers:
 
     def _agg_trades(self, request: methods.TradesAggregate, moment: "_Moment") -> bytes:
         symbol, limit = self._symbol(request.symbol), request.limit or 500
-        start, end = _millis(request.start_time), _millis(request.end_time)
+        start, end = _from(request.start_time), _until(request.end_time)
         if start is not None and end is not None and start > end:
             return b"[]"
         asked = (
@@ -160,7 +160,7 @@ class Answers:
         if interval not in INTERVALS:
             raise Refusal(-1120, "Invalid interval.")
         shift = _shift_ms(request.time_zone or "0")
-        start, end = _millis(request.start_time), _millis(request.end_time)
+        start, end = _from(request.start_time), _until(request.end_time)
         if start is not None and end is not None and start > end:
             return b"[]"
         window = Window(start, end, request.limit or 500)
@@ -275,7 +275,13 @@ def _json(value: object) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _millis(time: int | None) -> int | None:
+def _from(time: int | None) -> int | None:
+    """Return the first millisecond that is not before a time, which may be in microseconds."""
+    return -(-time // 1000) if time is not None and time >= _MICROS_FROM else time
+
+
+def _until(time: int | None) -> int | None:
+    """Return the last millisecond that is not after a time, which may be in microseconds."""
     return time // 1000 if time is not None and time >= _MICROS_FROM else time
 
 

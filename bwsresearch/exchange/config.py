@@ -1,6 +1,7 @@
 """What can be set of the local exchange, with the exchange's own values as defaults."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -94,6 +95,8 @@ def _value(setting: "dataclasses.Field[Any]", value: object, path: str) -> objec
         value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         least = 0 if setting.default == 0 else None
+        if not math.isfinite(value):
+            raise ValueError(f"{path} is {value!r}, must be a finite number")
         if value < 0 or (value == 0 and least is None):
             raise ValueError(
                 f"{path} is {value!r}, must be {'0 or more' if least == 0 else 'above 0'}"

@@ -148,12 +148,14 @@ class _Series:
         found = [cells.part(slice(0, 0))]
         end, missing = stop_ms, limit
         while missing > 0:
-            index = int(np.searchsorted(cells.open_time, end)) - 1
+            edge = self._next(
+                end - 1, 1
+            )  # a bar that opens before the end may begin to trade after it
+            index = int(np.searchsorted(cells.open_time, edge)) - 1
             if index < 0:
                 break
-            last = min(end, int(cells.end_time[index])) - 1
-            begin = self._next(last, 1 - missing)
-            found.append(self._between(begin, last + 1))
+            begin = self._next(min(edge, int(cells.end_time[index])) - 1, 1 - missing)
+            found.append(self._between(begin, end))
             missing -= len(found[-1])
             end = begin
         return joined(found[::-1])
