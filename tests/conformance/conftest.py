@@ -26,10 +26,16 @@ INSTALL = (
 )
 
 
+@contextlib.contextmanager
+def served(gateway, clock=lambda: NOW):
+    """Serve an exchange on a socket; its clock stands still unless it is given another."""
+    with hosted(gateway, clock=clock) as server:
+        yield server
+        server.drop()  # some clients never say good-bye, and would be waited for
+
+
 def exchange_of(market, **limits):
-    """Return a running exchange whose clock stands still."""
-    config = Config(limits=Limits(connections_5m=10**6, **limits))
-    return hosted(Gateway(market, config), clock=lambda: NOW)
+    return served(Gateway(market, Config(limits=Limits(connections_5m=10**6, **limits))))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from .asked import missing
+
 __all__ = ["ALL", "PYTHON_BINANCE", "SDK", "UNICORN", "Foreign", "Speaker"]
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -82,6 +84,10 @@ class Foreign:
     """Its own names for parameters, where they differ."""
     takes_floats: bool = False
     """Whether it takes amounts as numbers; else as text."""
+    beside: dict[str, dict[str, object]] = field(default_factory=dict)
+    """What it wants to be given beside a parameter, and does not send."""
+    mistakes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """The methods that it sends wrongly: with what code and msg they are refused."""
     signs_booleans: bool = True
     """Whether its signature of a boolean is right; else it is given as text."""
     shows_status: bool = True
@@ -94,12 +100,20 @@ class Foreign:
     """More ways to make all calls, by name: their options."""
 
     def has(self, request):
-        return self.calls[request.method] is not None and not self.lacks & request.sent().keys()
+        return (
+            self.calls[request.method] is not None
+            and request.method not in self.mistakes
+            and not self.lacks & request.sent().keys()
+        )
 
-    def spelled(self, request, who=None):
+    def spelled(self, request, who=None, *, recv_window=None):
         """Return a request as a call of this client."""
         arguments = request.sent() if self.is_snake else request.params()
+        for name in arguments.keys() & self.beside.keys():
+            arguments = self.beside[name] | arguments
         spelled = {self.names.get(n, n): self._value(value) for n, value in arguments.items()}
+        if recv_window is not None:
+            spelled["recv_window" if self.is_snake else "recvWindow"] = recv_window
         return [who, self.calls[request.method], spelled]
 
     def _value(self, value):
@@ -243,6 +257,16 @@ UNICORN = Foreign(
         {"show_permission_sets", "symbol_status", "omit_zero_balances", "compute_commission_rates"}
     ),
     names={"type": "order_type"},
+    beside={"quote_order_qty": {"quantity": 0}},
+    mistakes={
+        # It writes newClientOrderId with a capital N.
+        "order.cancelReplace": (
+            -1104,
+            "Not all sent parameters were read; read '12' parameter(s) but was sent '13'.",
+        ),
+        # It sends no timestamp.
+        "account.rateLimits.orders": (-1102, missing("timestamp")),
+    },
     takes_floats=True,
 )
 ALL = [SDK, PYTHON_BINANCE, UNICORN]

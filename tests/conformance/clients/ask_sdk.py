@@ -1,16 +1,23 @@
-"""binance-sdk-spot: `Spot(config_ws_api=…).websocket_api`, answers as its own strict models."""
+"""binance-sdk-spot: `Spot(config_ws_api=…).websocket_api`, answers as its own strict models.
+
+Each answer is told twice: as it came, and as its model sees it, with the fields that no model knows.
+"""
 
 import asyncio
+import inspect
 import logging
 
 from binance_common.configuration import ConfigurationWebSocketAPI
 from binance_common.constants import TimeUnit
 from binance_sdk_spot.spot import Spot
-from binance_sdk_spot.websocket_api.models import ExchangeInfoResponse
+from binance_sdk_spot.websocket_api.models import ExchangeInfoResponse, MyFiltersResponse
 from pydantic import BaseModel
 from talk import askers, each, talk
 
 logging.disable(logging.CRITICAL)
+
+# Read one level too high by the client: see the fields of these models.
+READ_TOO_HIGH = {"exchange_info": ExchangeInfoResponse, "my_filters": MyFiltersResponse}
 
 
 def unknown(model):
@@ -27,18 +34,23 @@ def outcome(name, response):
     data = response.data()
     if isinstance(data, dict):
         return {"refused": data["error"]}
+    reply = inspect.getclosurevars(response._data_function).nonlocals["ws_response"]
     data = getattr(data, "actual_instance", None) or data
-    if name == "exchange_info":  # read one level too high by the client: see its model's fields
-        result = ExchangeInfoResponse.from_dict(data.additional_properties["result"])
-        value = result.to_dict()
+    value = reply["result"]
+    if name in READ_TOO_HIGH:
+        result = READ_TOO_HIGH[name].from_dict(value)
+        seen = result.to_dict()
     elif name.endswith("klines"):  # its to_dict() expects objects where there are numbers
         result = data
-        value = data.result
+        seen = data.result
     else:
-        result = data
-        value = data.to_dict()["result"]
+        result = type(data).from_dict(
+            reply
+        )  # unlike what it uses itself, this keeps what it ignores
+        seen = data.to_dict().get("result", {})
     limits = [one.model_dump() for one in response.rate_limits]
-    return {"ok": value, "unknown": unknown(result), "rateLimits": limits}
+    names = unknown(getattr(result, "result", result))
+    return {"ok": value, "seen": seen, "unknown": names, "rateLimits": limits}
 
 
 async def connected(url, key, options):

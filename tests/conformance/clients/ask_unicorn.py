@@ -38,7 +38,7 @@ def converse(url, calls, together, *, keys=None):
         else:
             threading.Thread(target=wait, args=(call, replies), daemon=True).start()
             reply = replies.get(timeout=30)
-            found[reply["id"]] = reply
+            found[reply["id"] or call.keywords["request_id"]] = reply
     while len(found) < len(calls):
         reply = replies.get(timeout=30)
         found[reply["id"]] = reply
@@ -47,11 +47,16 @@ def converse(url, calls, together, *, keys=None):
 
 
 def wait(call, replies):
-    reply = call(return_response=True)
+    try:
+        reply = call(return_response=True)
+    except Exception as error:
+        reply = {"id": None, "broken": f"{type(error).__name__}: {error}"}
     replies.put(reply[1] if isinstance(reply, tuple) else reply)  # of an order, after its client id
 
 
 def outcome(reply):
+    if "broken" in reply:
+        return {"broken": reply["broken"]}
     limits = reply.get("rateLimits")
     if reply["status"] == 200:
         return {"ok": reply["result"], "rateLimits": limits}
