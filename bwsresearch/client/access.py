@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bwsresearch.client.transport import Endpoint
-from bwsresearch.errors import BinanceError
 from bwsresearch.protocol.amounts import Amount
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.signing import Key
@@ -18,7 +17,7 @@ class Recorder(Protocol):
     def sent(self, request: Request[Any], now_ms: int) -> int:
         """Record a request before it leaves; return its number."""
 
-    def answered(self, number: int, answer: bytes | BinanceError, now_ms: int) -> None:
+    def answered(self, number: int, answer: bytes | BaseException, now_ms: int) -> None:
         """Record what came of it: the result's JSON, or why there is none."""
 
 

@@ -214,17 +214,21 @@ class AsyncClient:
 
     async def _raw(self, request: Request[Any], seconds: float) -> bytes:
         self.access.check(request, self.endpoint)
-        request = identified(request, uuid.uuid4().hex[:22])
+        request = self._identified(request)
         number = self.access.record(request, self._wall())
         try:
             result = await self._result(request, seconds)
-        except BinanceError as error:
+        except BaseException as error:  # an interrupt leaves an order behind as well
             self._record(number, error)
             raise
         self._record(number, result)
         return result
 
-    def _record(self, number: int | None, answer: bytes | BinanceError) -> None:
+    def _identified(self, request: Request[Any]) -> Request[Any]:
+        """Return a new order with an id to ask for it with when its reply is lost."""
+        return identified(request, uuid.uuid4().hex[:22])
+
+    def _record(self, number: int | None, answer: bytes | BaseException) -> None:
         if number is not None and self.access.recorder is not None:
             self.access.recorder.answered(number, answer, self._wall())
 

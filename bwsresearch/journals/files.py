@@ -5,8 +5,10 @@ taken survive the death of the process; what a power cut may cost is the policy'
 "always" syncs before `write` returns, "group" within 5 ms behind it, "off" leaves it to the system.
 """
 
+import contextlib
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from filelock import Timeout as LockTimeout
 from bwsresearch.errors import BwsError
 from bwsresearch.exchange.journal import Damaged, Record, parsed
 
-__all__ = ["Fsync", "JournalError", "JournalFile", "Reading", "read"]
+__all__ = ["Fsync", "JournalError", "JournalFile", "Reading", "read", "taken_up"]
 
 Fsync: TypeAlias = Literal["always", "group", "off"]
 
@@ -33,6 +35,8 @@ class JournalError(BwsError):
 class JournalFile:
     """The end of a journal: whole lines in, safe when `write` returns.
 
+    It holds the folder from the beginning, and begins its first file with the first line.
+
     Args:
         folder: where the files go; made when it is not there.
         run: the name of this run, part of the files' names; later runs must have greater names.
@@ -40,7 +44,7 @@ class JournalFile:
         rotate_mb: a new file is begun when the last one is larger.
 
     Raises:
-        JournalError: when another process writes here, or the folder cannot be written.
+        JournalError: when somebody else writes here, or the folder cannot be written.
     """
 
     def __init__(
@@ -50,17 +54,18 @@ class JournalFile:
         self._most = rotate_mb * 1_000_000
         self._number = self._size = 0
         self._file: int | None = None
+        self._pid = os.getpid()
         self._dirty = threading.Condition()
         self._unsynced = self._closed = False
         self._failure: OSError | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / ".lock")
+            self._lock = FileLock(self.folder / ".lock", thread_local=False)
             self._lock.acquire(timeout=0)
-            self._open_next()
         except LockTimeout:
             raise JournalError(
-                f"{self.folder} is written by another process; end it, or choose another folder"
+                f"{self.folder} is written already, here or by another process; "
+                "close() that, or choose another folder"
             ) from None
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -80,25 +85,35 @@ class JournalFile:
         Raises:
             JournalError: when they cannot be written or synced; nothing may be traded then.
         """
-        if self._file is None or self._failure is not None:
+        if self._closed or self._failure is not None:
             raise JournalError(f"the journal in {self.folder} is closed or broken; start anew")
-        try:
-            if self._size and self._size + len(lines) > self._most:
-                self._open_next()
-            _write_all(self._file, lines)
-            self._size += len(lines)
-            if self.fsync == "always":
-                os.fsync(self._file)
-        except OSError as error:
-            self._failure = error
-            raise _unwritable(self.folder, error) from error
-        if self.fsync == "group":
-            with self._dirty:
-                self._unsynced = True
-                self._dirty.notify()
+        if self._pid != os.getpid():
+            raise JournalError(
+                f"the journal in {self.folder} is written by the process that this one was forked "
+                "from; open another"
+            )
+        with self._dirty:
+            try:
+                self._append(lines)
+            except OSError as error:
+                self._failure = error
+                raise _unwritable(self.folder, error) from error
+            self._unsynced = True
+            self._dirty.notify()
+
+    def _append(self, lines: bytes) -> None:
+        file = self._file
+        if file is None or (self._size and self._size + len(lines) > self._most):
+            file = self._open_next(file)
+        _write_all(file, lines)
+        self._size += len(lines)
+        if self.fsync == "always":
+            os.fsync(file)
 
     def close(self) -> None:
         """Sync and close; closing twice is fine."""
+        if self._pid != os.getpid():
+            return  # it is the parent's, lock and all
         with self._dirty:
             self._closed = True
             self._dirty.notify()
@@ -106,7 +121,7 @@ class JournalFile:
             if file is not None:
                 os.fsync(file)
                 os.close(file)
-                self._lock.release()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -119,20 +134,17 @@ class JournalFile:
     ) -> None:
         self.close()
 
-    def _open_next(self) -> None:
-        with self._dirty:
-            if self._file is not None:
-                os.fsync(self._file)
-                os.close(self._file)
-            while True:
-                self._number += 1
-                try:
-                    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-                    self._file = os.open(self.path, flags, 0o600)
-                except FileExistsError:
-                    continue
-                break
-            self._size = 0
+    def _open_next(self, last: int | None) -> int:
+        if last is not None:
+            os.fsync(last)
+            os.close(last)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        while True:
+            self._number += 1
+            with contextlib.suppress(FileExistsError):
+                self._file = os.open(self.path, flags, 0o600)
+                self._size = 0
+                return self._file
 
     def _sync_behind(self) -> None:
         """Sync soon after every write, several writes at once."""
@@ -222,6 +234,31 @@ def read(place: str | Path) -> Reading:
                 )
             records.append(record)
     return Reading(records, files, torn)
+
+
+def taken_up(folder: str | Path, *, fsync: Fsync = "group") -> tuple[JournalFile, list[Record]]:
+    """Return the end of a journal and the records that it has already; a torn end is put aside.
+
+    Raises:
+        JournalError: when somebody else writes it, or it cannot be read or written.
+    """
+    place = Path(folder).expanduser()
+    file = JournalFile(place, _next_run(place), fsync=fsync)
+    try:
+        if not _ordered(place):
+            return file, []
+        reading = read(place)
+        reading.mend()
+    except BaseException:
+        file.close()
+        raise
+    return file, reading.records
+
+
+def _next_run(folder: Path) -> str:
+    """Return a name that sorts behind those of all earlier runs, whatever the clock says."""
+    runs = (file.name.split("-")[1] for file in _ordered(folder))
+    return f"{max([time.time_ns(), *(int(run) + 1 for run in runs if run.isdecimal())]):019d}"
 
 
 def _ordered(path: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,8 @@ from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.protocol.signing import Public
 
 __all__ = ["accounts_of"]
+
+_DECIMALS: Final = 8
 
 _Permission: TypeAlias = Literal["TRADE", "USER_DATA", "USER_STREAM"]
 
@@ -66,12 +68,23 @@ def accounts_of(path: Path) -> list[AccountSpec]:
     Raises:
         ValueError: naming the file, the place in it and what is wrong there.
     """
+    specs, fault = _read(path)
+    if fault:
+        raise ValueError(f"{path}: {fault}")
+    return specs
+
+
+def _read(path: Path) -> tuple[list[AccountSpec], str]:
+    """Return the accounts, or what is wrong: no frame of a traceback may hold a secret."""
     try:
-        text = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
         file = msgspec.convert(text, _File, strict=False)
-        return [_spec(account, path.parent) for account in file.account]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        return [_spec(account, path.parent) for account in file.account], ""
+    except OSError as error:
+        what = "" if error.filename in (None, str(path)) else f"{error.filename}: "
+        return [], f"{what}{error.strerror}"
+    except ValueError as error:
+        return [], str(error)
 
 
 def _spec(account: _Account, folder: Path) -> AccountSpec:
@@ -93,7 +106,8 @@ def _api_key(key: _Key, account: str, folder: Path) -> ApiKey:
     material = getattr(key, wanted)
     if not material:
         raise ValueError(f"a key of account {account} has type {key.type}, which needs {wanted}")
-    public = Public(material if key.type == "HMAC" else folder / material)
+    path = folder / Path(material).expanduser()
+    public = Public(material.encode() if key.type == "HMAC" else path)
     if public.scheme != key.type:
         raise ValueError(f"a key of account {account} has type {key.type}, but is {public.scheme}")
     return ApiKey(key.api_key, account, public, key.permissions)
@@ -102,4 +116,6 @@ def _api_key(key: _Key, account: str, folder: Path) -> ApiKey:
 def _units(name: str, amount: Decimal) -> int:
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"{name} is {amount}, must be 0 or more")
+    if amount.normalize().as_tuple().exponent < -_DECIMALS:  # type: ignore[operator] # it is finite
+        raise ValueError(f"{name} is {amount}, has at most {_DECIMALS} decimals")
     return units(amount)

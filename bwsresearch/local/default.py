@@ -10,13 +10,15 @@ from bwsresearch.client.access import Access
 from bwsresearch.client.sync import Client
 from bwsresearch.client.transport import Endpoint, WebSocketEndpoint
 from bwsresearch.journals import ClientJournal
+from bwsresearch.local.keys import key_of
 from bwsresearch.local.servers import endpoint_of
-from bwsresearch.protocol.amounts import Amount
-from bwsresearch.protocol.signing import Key
+from bwsresearch.protocol.amounts import Amount, amount
 
 __all__ = ["connect", "default_client"]
 
 _TIMEOUT_S: Final = 30.0
+_MOST_MS: Final = 60_000
+"""For so long a signed request may be valid; web-socket-api.md "Timing security"."""
 
 _default: list[Client] = []
 _default_lock = threading.Lock()
@@ -44,10 +46,11 @@ def connect(
         api_key: for orders and account data; BWS_API_KEY when left out.
         api_secret: the HMAC secret of the key; BWS_API_SECRET when left out.
         private_key: in its place an RSA or Ed25519 private key: PEM text, or the path of a PEM file;
-            BWS_PRIVATE_KEY (a path) when left out.
+            BWS_PRIVATE_KEY when left out.
         allow_orders: needed for orders where they move real money; order.test needs no leave.
         recv_window: milliseconds for which a signed request is valid; the exchange's 5000 by default.
-        journal: a folder in which every order request is recorded, with what came of it.
+        journal: a folder in which every order request is recorded, with what came of it; clients of
+            one process may share it.
         timeout: seconds to wait for each reply, connecting included.
         ca_file: a PEM file with the authorities to trust, for a server of your own.
 
@@ -55,37 +58,17 @@ def connect(
         ValueError: when the server or the key cannot be meant.
         JournalError: when the journal cannot be written.
     """
-    access = Access(
-        _key(api_key, api_secret, private_key),
-        recv_window,
-        allow_orders,
-        None if journal is None else ClientJournal(journal),
-    )
-    client = _client(server, timeout, ca_file, access)
+    key, fault = key_of(api_key, api_secret, private_key)
+    del api_secret, private_key  # an error's traceback holds this frame
+    if fault:
+        raise ValueError(fault)
+    if recv_window is not None and not 0 < amount(recv_window, "recv_window") <= _MOST_MS:
+        raise ValueError(f"recv_window is {recv_window}, must be above 0 and at most {_MOST_MS} ms")
+    recorder = None if journal is None else ClientJournal.of(journal)
+    client = _client(server, timeout, ca_file, Access(key, recv_window, allow_orders, recorder))
     with _default_lock:
         _default[:] = [client]
     return client
-
-
-def _key(
-    api_key: str | None, api_secret: str | None, private_key: str | bytes | Path | None
-) -> Key | None:
-    """Return the key that is given, or else the environment's; None without one."""
-    name = api_key or os.environ.get("BWS_API_KEY")
-    if not name:
-        if api_secret or private_key:
-            raise ValueError("a secret is given without api_key; pass both, or set BWS_API_KEY")
-        return None
-    secret = private_key or api_secret
-    if not secret:
-        path = os.environ.get("BWS_PRIVATE_KEY")
-        secret = Path(path) if path else os.environ.get("BWS_API_SECRET")
-    if not secret:
-        raise ValueError(
-            "api_key is given without a secret; pass api_secret= or private_key=, "
-            "or set BWS_API_SECRET or BWS_PRIVATE_KEY"
-        )
-    return Key(name, secret)
 
 
 def _client(
@@ -106,5 +89,8 @@ def default_client() -> Client:
     """Return the client of calls that name none."""
     with _default_lock:
         if not _default:
-            _default.append(_client(None, _TIMEOUT_S, None, Access(_key(None, None, None))))
+            key, fault = key_of(None, None, None)
+            if fault:
+                raise ValueError(fault)
+            _default.append(_client(None, _TIMEOUT_S, None, Access(key)))
         return _default[0]

@@ -13,7 +13,14 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.market import Market
 from bwsresearch.protocol.session import ServerSession
 
-__all__ = ["MARKET_HEADER", "RECORDED_HEADER", "LocalEndpoint", "live_clock", "running_from"]
+__all__ = [
+    "MARKET_HEADER",
+    "RECORDED_HEADER",
+    "LocalEndpoint",
+    "Onward",
+    "live_clock",
+    "running_from",
+]
 
 MARKET_HEADER: Final = "x-bws-market"
 RECORDED_HEADER: Final = "x-bws-recorded"
@@ -24,10 +31,35 @@ def live_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def running_from(start: dt.datetime) -> Callable[[], int]:
+@dataclass
+class Onward:
+    """A clock that never runs back, not behind an earlier run either.
+
+    One that `is_movable` shows a time of somebody's choice, and so can go on from another; the others
+    stand still until their time has come.
+    """
+
+    clock: Callable[[], int]
+    is_movable: bool = False
+    _ahead_ms: int = 0
+    _shown_ms: int = 0
+
+    def __call__(self) -> int:
+        """Return epoch milliseconds."""
+        self._shown_ms = max(self._shown_ms, self.clock() + self._ahead_ms)
+        return self._shown_ms
+
+    def go_on_from(self, time_ms: int) -> None:
+        """Show no earlier time from now on."""
+        if self.is_movable:
+            self._ahead_ms = max(0, time_ms - self.clock())
+        self._shown_ms = max(self._shown_ms, time_ms)
+
+
+def running_from(start: dt.datetime) -> Onward:
     """Return a clock that shows `start` now and runs on."""
     zero = time.monotonic_ns() - int(start.timestamp() * 1_000_000_000)
-    return lambda: (time.monotonic_ns() - zero) // 1_000_000
+    return Onward(lambda: (time.monotonic_ns() - zero) // 1_000_000, is_movable=True)
 
 
 @dataclass(frozen=True, slots=True)

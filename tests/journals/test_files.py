@@ -81,7 +81,7 @@ def test_only_one_process_writes(tmp_path):
             [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
         )
         assert ran.returncode == 1
-        assert "is written by another process" in ran.stderr
+        assert "is written already, here or by another process; close() that" in ran.stderr
     with JournalFile(tmp_path, "c"):
         pass
 
