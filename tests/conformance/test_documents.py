@@ -5,21 +5,19 @@ order, the types of values, and of amounts the number of decimals.
 """
 
 import json
-import os
-import re
-from pathlib import Path
 
 import msgspec
 import pytest
 from websockets.sync.client import connect
 
+from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.request import declared, result_type
 from bwsresearch.protocol.results import RateLimit
 
 from .asked import PUBLIC
+from .documents import form, real, without_none
 
 SERVED = {"BNBBTC": "BNBUSDT", "BNBBUSD": "SOLUSDT"}
-AMOUNT = re.compile(r"-?\d+\.(\d+)")
 
 # The documentation shows answers to requests that it does not show, by method and number of the answer.
 NOT_SHOWN = {
@@ -42,12 +40,6 @@ RECEIVED = {
     "TestMarketTickerPrice": ("ticker.price", {"symbols": ["BTCUSDT"]}),
     "TestMarketTickerBook": ("ticker.book", {"symbols": ["BTCUSDT", "ETHUSDT"]}),
 }
-
-
-def real(*parts):
-    """Return recorded or documented JSON, None without real data."""
-    folder = os.environ.get("BWS_REAL_DATA")
-    return json.loads(Path(folder, *parts).read_text()) if folder else None
 
 
 def examples():
@@ -86,19 +78,6 @@ def served(value):
     if isinstance(value, list):
         return [served(one) for one in value]
     return SERVED.get(value, value) if isinstance(value, str) else value
-
-
-def form(value):
-    """Return what a reader of the documentation relies on; of a list, the forms of its elements."""
-    if isinstance(value, dict):
-        return tuple((key, form(one)) for key, one in value.items())
-    if isinstance(value, list) and not all(isinstance(one, dict | list) for one in value):
-        return [form(one) for one in value]
-    if isinstance(value, list):
-        return frozenset(map(str, map(form, value)))
-    if isinstance(value, str) and (amount := AMOUNT.fullmatch(value)):
-        return f"amount with {len(amount[1])} decimals"
-    return type(value).__name__
 
 
 def loosely(form_):
@@ -170,12 +149,16 @@ def test_filters_have_the_documented_fields(line):
 
 
 @needs_documents
-@pytest.mark.parametrize("method", list(PUBLIC))
+@pytest.mark.parametrize("method", list(CATALOGUE))
 def test_every_documented_parameter_is_read(method):
+    kind = CATALOGUE[method]
     document = next(one for one in real("doc_examples/catalogue.json") if one["method"] == method)
-    documented = [(one["name"], one["mandatory"] == "yes") for one in document["parameters"]]
-    known = [(param.wire, param.mandatory) for param in declared(PUBLIC[method])]
-    assert sorted(known) == sorted(documented)
+    documented = {one["name"]: one["mandatory"] == "yes" for one in document["parameters"]}
+    # Those of a signature are read for every method that needs one, whether its table has them or not.
+    signed = documented.keys() & {"apiKey", "recvWindow", "signature", "timestamp"}
+    assert bool(signed) == (kind.security != "NONE")
+    known = {param.wire: param.mandatory for param in declared(kind)}
+    assert known == {name: must for name, must in documented.items() if name not in signed}
 
 
 @needs_documents
@@ -188,11 +171,3 @@ def test_our_records_hold_all_that_the_documentation_shows(request_, response):
     assert without_none(msgspec.to_builtins(record)) == result
     limits = response.get("rateLimits", [])
     assert msgspec.to_builtins(msgspec.convert(limits, list[RateLimit])) == limits
-
-
-def without_none(value):
-    if isinstance(value, dict):
-        return {key: without_none(one) for key, one in value.items() if one is not None}
-    if isinstance(value, list | tuple):
-        return [without_none(one) for one in value]
-    return value

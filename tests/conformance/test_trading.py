@@ -10,6 +10,7 @@ from bwsresearch.protocol import methods
 
 from .asked import NOW
 from .conftest import served
+from .documents import without_none
 from .foreign import ALL, PYTHON_BINANCE, SDK
 from .traded import (
     ALICE,
@@ -45,12 +46,6 @@ HARDLY_ANY_TIME = 60_000
 
 def steps_of(client, steps=TRADING):
     return [step for step in steps if client.has(step.request)]
-
-
-def without_none(value):
-    if isinstance(value, dict):
-        return {key: without_none(one) for key, one in value.items() if one is not None}
-    return list(map(without_none, value)) if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")

@@ -595,6 +595,10 @@ TRADING = [
                     preventedQuantity=money("0.1")),
           cancelled(12, CHOSEN, CHOSEN, "SELL", 62000, "0.4", **ICEBERG)]),
     Step(ALICE, methods.OpenOrdersCancelAll(BTC), UNKNOWN),
+    Step(BOB, methods.OpenOrdersCancelAll(BTC),
+         [cancelled(11, CHOSEN, "trail-1", "BUY", 65000, "0.1", "STOP_LOSS_LIMIT",
+                    stopPrice=money(0), trailingDelta=100, trailingTime=NOW),
+          cancelled(19, CHOSEN, "bid-4", "BUY", 54950, "0.2", executed="0.15", quote="8242.5")]),
 ]  # fmt: skip
 """What happens, in its order."""
 
