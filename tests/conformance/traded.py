@@ -5,6 +5,7 @@ NOW, so that every reply is known: `want` was worked out by hand. A client that 
 its steps out; what it must get is then told by a twin, an exchange that lives through the same steps.
 """
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ READER = "r" * 64
 """A key of alice's that may read but not trade; its secret is that of her HMAC key."""
 
 
+@functools.cache  # reading a PEM takes its time
 def key_of(who, kind):
     return Key(api_key(who, kind), SECRETS[who, kind])
 
