@@ -53,11 +53,11 @@ def test_a_whole_book_is_seen_with_the_first_change_that_goes_beyond_it():
     ]
 
 
-def test_changes_that_the_whole_book_knows_are_left_out():
-    early = (50, 8, 10, {99: 7}, {})
-    found = list(
-        RecordedBook("X", depth(early, WHOLE, (100, 11, 11, {99: 3}, {}))).changes(-1, 999)
-    )
+@pytest.mark.parametrize("at", [0, 1])
+def test_changes_that_the_whole_book_knows_are_left_out(at):
+    updates = [WHOLE, (100, 11, 11, {99: 3}, {})]
+    updates.insert(at, (50, 8, 10, {99: 7}, {}))
+    found = list(RecordedBook("X", depth(*updates)).changes(-1, 999))
     assert [(type(e), e.update_id) for e in found] == [(BookSeen, 11)]
     assert found[0].bids == ((99 * UNIT, 3 * UNIT), (98 * UNIT, 2 * UNIT))
 

@@ -130,6 +130,7 @@ def check(tape, fills, orders, *, participation=Fraction(1, 10)):
     check_prints_once(fills, tape)
     check_levels_once(fills, tape)
     check_bars_once(fills, tape, participation)
+    check_ladders_once(fills, tape)
     assert sum(f.part.qty for f in fills) == sum(o.executed for o in orders)
     return dict(rules)
 
@@ -283,6 +284,19 @@ def check_bars_once(fills, tape, participation):
         assert qty <= participation * tape.bars[before[-1]].volume
     for time, qty in within.items():
         assert qty + at_open[time] <= participation * tape.bars[time].volume
+
+
+def check_ladders_once(fills, tape):
+    """What takers of one side had in a minute is no more than was traded in it, at any moment."""
+    for is_buy in (True, False):
+        mine = [f for f in fills if f.evidence.rule == "ladder" and f.order.is_buy == is_buy]
+        for number, fill in enumerate(mine):
+            since = fill.now - MINUTE
+            first = next(n for n in range(number + 1) if mine[n].evidence.time > since)
+            seen = bisect_left(tape.print_at, fill.seen, key=FIRST)
+            start = bisect_right(tape.print_at, since, hi=seen, key=lambda one: one[1].time)
+            traded = sum(p.qty for _, p in tape.print_at[start:seen])
+            assert sum(f.part.qty for f in mine[first : number + 1]) <= traded
 
 
 def table(tape, fills):

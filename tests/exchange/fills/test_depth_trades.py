@@ -111,6 +111,15 @@ def test_what_was_traded_since_the_book_is_not_there_any_more(lab):
     assert lab.fills(lab.market("BUY", "1")) == [("103", "1", "TAKER", "walk")]
 
 
+def test_a_book_from_before_a_trade_does_not_bring_back_what_was_traded(lab):
+    at = lab.now + 500
+    lab.printed("101", "3", "BUY", at=at)
+    lab.change(asks={"103": "6"}, at=at - 100)
+    assert lab.fills(lab.market("BUY", "1")) == [("101", "1", "TAKER", "walk")]
+    order = lab.market("BUY", "2", by="bob")
+    assert lab.fills(order) == [("101", "1", "TAKER", "walk"), ("102", "1", "TAKER", "walk")]
+
+
 def test_a_trade_of_the_books_own_moment_is_in_it(lab):
     lab.printed("101", "5", "BUY", at=lab.now)
     assert lab.fills(lab.market("BUY", "1")) == [("101", "1", "TAKER", "walk")]
@@ -197,6 +206,12 @@ def test_cancels_ahead_count_only_when_the_book_proves_them(lab):
     assert order.ahead == amount("3")
     lab.change(bids={"99": "8"})
     assert order.ahead == amount("3")
+
+
+def test_a_book_of_the_moment_in_which_an_order_begins_to_rest_proves_no_cancel(lab):
+    order = lab.buy("1", "99")
+    lab.change(bids={"99": "3"}, at=lab.now)
+    assert order.ahead == amount("5")
 
 
 def test_a_level_that_is_gone_fills_nothing_until_a_trade_says_so(lab):

@@ -111,9 +111,8 @@ def played(model, streams, *, seed, orders):
     return made
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_600_orders_fill_only_with_evidence_from_books_and_trades(streams, seed):
-    made = played(DepthTrades(), streams, seed=seed, orders=600)
+def test_600_orders_fill_only_with_evidence_from_books_and_trades(streams):
+    made = played(DepthTrades(), streams, seed=1, orders=600)
     rules = check(made.tape, made.fills, made.orders)
     assert set(rules) >= {"walk", "through", "touch"}
     assert {one.ticket.type for one in made.orders} == set(KINDS)

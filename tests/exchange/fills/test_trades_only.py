@@ -35,6 +35,12 @@ def test_the_ladder_names_the_newest_trade_as_its_evidence(lab):
     assert found[:6] == ("level", 3, 1_003_000, amount("100"), amount("4.5"), "ladder")
 
 
+def test_a_level_of_the_ladder_is_had_once(lab):
+    assert prices(lab, lab.market("BUY", "3")) == [("100.02", "3")]
+    order = lab.market("BUY", "3", by="bob")
+    assert prices(lab, order) == [("100.02", "1.5"), ("100.03", "1.5")]
+
+
 def test_twenty_levels_share_what_was_traded_and_then_there_is_no_more(lab):
     order = lab.market("BUY", "1000")
     assert (order.status, order.expiry_reason) == ("EXPIRED", "INSUFFICIENT_LIQUIDITY")
