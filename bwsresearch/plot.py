@@ -31,6 +31,7 @@ __all__ = [
     "price",
     "shown",
     "thinned",
+    "worth",
 ]
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -144,6 +145,18 @@ def equity(ax: "Axes", stamps: Stamps, worth: Floats, held: Floats, quote: str) 
         ax.set_yscale("log")
     _dress(ax, "Equity at the close, logarithmic" if is_wide else "Equity at the close", quote)
     _legend(ax)
+    return ax
+
+
+def worth(ax: "Axes", stamps: Stamps, values: Floats, quote: str) -> "Axes":
+    """Draw what an account was worth, each value until the next, and a line where it began."""
+    if len(values):
+        ax.axhline(values[0], color=_GREY, linewidth=0.9)
+    marker = "o" if len(values) == 1 else None
+    ax.plot(
+        *thinned(stamps, values), color=_BLUE, linewidth=1.3, drawstyle="steps-post", marker=marker,
+    )  # fmt: skip
+    _dress(ax, "Equity", quote)
     return ax
 
 

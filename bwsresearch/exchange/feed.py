@@ -1,18 +1,25 @@
-"""The watched market, brought to the engine: its trades and its book as they become known.
+"""The watched market, brought to the engine: its trades and its book, or its bars, as they become known.
 
 The market is a function of time, so that it is asked only when something depends on it: before a
 request of a symbol, for all that has happened since the last one. It comes in moments of a tenth of a
 second, as the exchange's own streams do; what happened in the moment that is not over is not known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
+import msgspec
+
+from bwsresearch.enums import INTERVALS, Interval
 from bwsresearch.exchange.market import AggTrades, Ids, Market, Window
+from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.exchange.trading.engine import Engine
-from bwsresearch.exchange.trading.liquidity import BookSeen, Print
+from bwsresearch.exchange.trading.liquidity import BarOpened, BarSeen, BookSeen, Print
 from bwsresearch.exchange.trading.steps import Step
+from bwsresearch.exchange.trading.venues import Venue
+from bwsresearch.times import next_open
 
 __all__ = ["Feed"]
 
@@ -47,11 +54,37 @@ class Feed:
         self._upto[symbol] = moment
         if venue.liquidity is None:
             return []
-        steps = [self.engine.observe(p, p.time) for p in self._prints(symbol, start + 1, moment)]
+        if venue.model == "klines@1":
+            bars = self._bars(symbol, seen, moment, is_watched=is_watched)
+            steps = [self.engine.observe(event, at) for at, event in bars]
+            return [step for step in steps if step.reports]
+        steps = []
+        for event in self._ticks(venue, start, moment):
+            step = self.engine.observe(event, event.time)
+            if step.reports:
+                steps.append(step)
+        return steps
+
+    def _ticks(self, venue: Venue, after_ms: int, upto_ms: int) -> Iterator[Print | BookSeen]:
+        """Yield the trades of (after, upto], and the book at its end.
+
+        A stop that a trade has met does not wait so long: it gets the book of the moment after it.
+        """
+        due: int | None = None
+        for trade in self._prints(venue.symbol, after_ms + 1, upto_ms):
+            if due is not None and trade.time > due:
+                yield self._book(venue.symbol, due)
+                due = None
+            yield trade
+            if due is None and venue.waiting:
+                due = (trade.time // _MOMENT_MS + 1) * _MOMENT_MS
+        if due is not None and due < upto_ms:
+            yield self._book(venue.symbol, due)
+        yield self._book(venue.symbol, upto_ms)
+
+    def _book(self, symbol: str, moment: int) -> BookSeen:
         book = self.market.depth(symbol, self.levels, moment)
-        shown = BookSeen(symbol, moment, book.last_update_id, book.bids, book.asks)
-        steps.append(self.engine.observe(shown, moment))
-        return [step for step in steps if step.reports]
+        return BookSeen(symbol, moment, book.last_update_id, book.bids, book.asks)
 
     def _prints(self, symbol: str, start_ms: int, end_ms: int) -> Iterator[Print]:
         found = self.market.agg_trades(symbol, Window(start_ms, end_ms, _PAGE), end_ms)
@@ -61,6 +94,39 @@ class Feed:
                 return
             after = Ids(int(found.id[-1]) + 1, _PAGE)
             found = self.market.agg_trades(symbol, after, end_ms)
+
+    def _bars(
+        self, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool
+    ) -> Iterator[tuple[int, BarOpened | BarSeen]]:
+        """Yield what becomes known of bars in (after, upto], and when: an open, or a whole bar."""
+        recorded = self.market.recorded.get(symbol, ())
+        interval: Interval = next((one for one in INTERVALS if one in recorded), "1m")
+        if not is_watched:
+            # The bar before is needed: its volume bounds what takers get at the next open.
+            last = min(upto_ms - _MEMORY_MS, next_open(interval, upto_ms, -1))
+            after_ms = max(after_ms, next_open(interval, last, 0) - 1)
+        at = next_open(interval, after_ms, 0)
+        while at <= upto_ms:
+            window = Window(at, upto_ms, _PAGE)
+            rows = msgspec.json.decode(self.market.klines(symbol, interval, window, upto_ms))
+            for row in rows:
+                open_time, close_time = row[0], row[6]
+                if after_ms < open_time:
+                    yield open_time, BarOpened(symbol, open_time, _units(row[1]))
+                if after_ms <= close_time < upto_ms:
+                    yield close_time + 1, _as_bar(symbol, row)
+            if len(rows) < _PAGE:
+                return
+            at = rows[-1][0] + 1
+
+
+def _units(text: str) -> int:
+    return units(Decimal(text))
+
+
+def _as_bar(symbol: str, row: Sequence[Any]) -> BarSeen:
+    open_, high, low, close, volume = map(_units, row[1:6])
+    return BarSeen(symbol, row[0], row[6], open_, high, low, close, volume, _units(row[7]))
 
 
 def _as_prints(symbol: str, trades: AggTrades) -> Iterator[Print]:

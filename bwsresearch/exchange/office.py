@@ -67,7 +67,8 @@ class Office:
     """The accounts of an exchange, before its engine.
 
     `venue` makes the trading of one more symbol; `deposits` is what came from outside, by account and
-    asset, in units; `prints` are the last trades of a live market, by symbol.
+    asset, in units; `prints` are the last trades of a live market, by symbol; `failure` is why the
+    journal could not be written, None as long as it can.
     `journal` None records nothing; `salt` makes the names of keys in a journal its own.
     """
 
@@ -83,6 +84,7 @@ class Office:
     deposits: dict[tuple[str, str], int] = field(default_factory=dict)
     prints: dict[str, Print] = field(default_factory=dict)
     _counts: dict[str, OrderCount] = field(default_factory=dict)
+    failure: Exception | None = None
     _is_stopped: bool = False
 
     @property
@@ -181,7 +183,7 @@ class Office:
         try:
             self.journal.commit()
         except Exception as error:
-            self._is_stopped = True
+            self._is_stopped, self.failure = True, error
             raise JournalFailure from error
 
     def _decided(

@@ -1,133 +1,45 @@
 """A journal as frames: requests, orders, their events, fills, balances and equity.
 
 Index `time` (datetime64[us, UTC], when the exchange acted); amounts are float64, or decimal128(38, 8)
-with `decimal=True`; ids int64 (0 where there is none); words are categoricals.
+with `decimal=True`, missing where there is none; ids int64 (0 where there is none); words are
+categoricals.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bwsresearch.exchange.journal import Record
+from bwsresearch.journals.columns import BALANCES, EVENTS, FILLS, REQUESTS, Column, joined
 from bwsresearch.journals.files import read
+from bwsresearch.journals.marks import rates
 
 __all__ = ["Frames"]
 
 _DECIMAL: Final = pa.decimal128(38, 8)
+_TABLES: Final = ("requests", "orders", "order_events", "fills", "balances")
 
-Pick: TypeAlias = Callable[[Record], object]
-"""Takes a field out of a record."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    name: str
-    kind: str  # amount, id, word, text, time, flag
-    pick: Pick
+Prices: TypeAlias = Mapping[str, "pd.Series[float]"]
+"""Of each asset its prices in another one, by time (UTC)."""
 
 
-def _amount(name: str, *path: str) -> _Column:
-    return _Column(name, "amount", _picker(path, ""))
-
-
-def _id(name: str, *path: str) -> _Column:
-    return _Column(name, "id", _picker(path, 0))
-
-
-def _word(name: str, *path: str) -> _Column:
-    return _Column(name, "word", _picker(path, ""))
-
-
-def _text(name: str, *path: str) -> _Column:
-    return _Column(name, "text", _picker(path, ""))
-
-
-def _picker(path: Sequence[str], missing: object) -> Pick:
-    if len(path) == 1:
-        (key,) = path
-        return lambda record: record.get(key, missing)
-    first, second = path
-    return lambda record: record.get(first, {}).get(second, missing)
-
-
-_EVENTS: Final = (
-    _text("account", "account"),
-    _word("symbol", "order", "symbol"),
-    _id("order_id", "order", "orderId"),
-    _text("client_order_id", "order", "clientOrderId"),
-    _word("side", "order", "side"),
-    _word("type", "order", "type"),
-    _word("time_in_force", "order", "timeInForce"),
-    _word("status", "order", "status"),
-    _word("execution", "execution"),
-    _word("cause", "cause"),
-    _amount("price", "order", "price"),
-    _amount("stop_price", "order", "stopPrice"),
-    _amount("orig_qty", "order", "origQty"),
-    _amount("executed_qty", "order", "executedQty"),
-    _amount("cummulative_quote_qty", "order", "cummulativeQuoteQty"),
-    _word("expiry_reason", "order", "expiryReason"),
-    _id("execution_id", "executionId"),
-)
-_FILLS: Final = (
-    _text("account", "account"),
-    _word("symbol", "symbol"),
-    _id("order_id", "orderId"),
-    _id("trade_id", "tradeId"),
-    _word("side", "side"),
-    _amount("price", "px"),
-    _amount("qty", "qty"),
-    _amount("quote_qty", "quote"),
-    _word("role", "role"),
-    _amount("commission", "fee"),
-    _word("commission_asset", "feeAsset"),
-    _word("model", "model"),
-    _word("evidence", "evidence", "kind"),
-    _id("evidence_ref", "evidence", "ref"),
-    _word("rule", "evidence", "rule"),
-)
-_BALANCES: Final = (
-    _text("account", "account"),
-    _word("asset", "asset"),
-    _amount("free", "free"),
-    _amount("locked", "locked"),
-)
-_REQUESTS: Final = (
-    _id("seq", "seq"),
-    _text("account", "account"),
-    _word("method", "method"),
-    _word("symbol", "params", "symbol"),
-    _word("side", "params", "side"),
-    _word("type", "params", "type"),
-    _word("time_in_force", "params", "timeInForce"),
-    _amount("price", "params", "price"),
-    _amount("quantity", "params", "quantity"),
-    _amount("quote_order_qty", "params", "quoteOrderQty"),
-    _id("order_id", "orderId"),
-    _text("client_order_id", "clientOrderId"),
-    _id("status", "status"),
-    _id("code", "code"),
-    _text("msg", "msg"),
-    _id("latency_us", "latency_us"),
-    _id("weight", "weight"),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Frames:
     """The frames of one journal.
 
-    `records` are those of `journals.read`, or of a journal that is being written.
+    `records` are those of `journals.read`, also of a journal that is being written.
     """
 
-    records: Sequence[Record]
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
 
     @classmethod
     def of(cls, place: str | Path) -> "Frames":
@@ -136,83 +48,101 @@ class Frames:
         Raises:
             JournalError: when there is no journal, or it is damaged.
         """
-        return cls(read(place).records)
+        return cls(read(Path(place).expanduser()).records)
 
     def requests(self, *, decimal: bool = False) -> pd.DataFrame:
-        """Return one row per request, with what was answered: status, code, msg and ids.
+        """Return one row per order request, refused ones and tests included, with its answer.
 
-        `latency_us` is from the request's arrival to its reply; `params` the request as JSON text.
+        `status`, `code` and `msg` are the exchange's; `outcome` is the error of a request that a
+        client got no answer to, such as OutcomeUnknown. `latency_us` is from the request to its
+        reply, 0 of an exchange in this process; `weight` what the exchange charges; `params` the
+        request as JSON text.
         """
         replies = {record["of"]: record for record in self._of("res")}
-        rows = [_joined(request, replies.get(request["seq"])) for request in self._of("req")]
-        frame = _frame(_REQUESTS, rows, decimal=decimal)
-        frame["params"] = [msgspec.json.encode(row.get("params", {})).decode() for row in rows]
-        return frame
+        rows = [joined(request, replies.get(request["seq"])) for request in self._of("req")]
+        frame = _frame(REQUESTS, rows, decimal=decimal)
+        params = [msgspec.json.encode(row["params"]).decode() for row in rows]
+        return frame.assign(params=np.array(params, dtype=object))
 
     def order_events(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per transition of an order, as it was right after it."""
-        return _frame(_EVENTS, self._of("order"), decimal=decimal)
+        return _frame(EVENTS, self._of("order"), decimal=decimal)
 
     def orders(self, *, decimal: bool = False) -> pd.DataFrame:
-        """Return one row per order, in its last state, by the time it was placed."""
+        """Return one row per order in its last state, by the time it was placed; with `update_time`."""
         last: dict[tuple[str, str, int], Record] = {}
         for record in self._of("order"):
             order = record["order"]
             name = record["account"], order["symbol"], order["orderId"]
             placed = last[name]["t"] if name in last else record["t"]
-            last[name] = {**record, "t": placed}
-        return _frame(_EVENTS, list(last.values()), decimal=decimal).drop(
-            columns=["execution", "cause", "execution_id"]
-        )
+            last[name] = {**record, "t": placed, "updateTime": record["t"] // 1_000_000}
+        columns = [one for one in EVENTS if one.name not in ("execution", "cause", "execution_id")]
+        updated = Column("update_time", "time", lambda record: record["updateTime"])
+        return _frame([*columns, updated], list(last.values()), decimal=decimal)
 
     def fills(self, *, decimal: bool = False) -> pd.DataFrame:
-        """Return one row per fill with its commission, its model and its evidence."""
-        return _frame(_FILLS, self._of("fill"), decimal=decimal)
+        """Return one row per fill with its commission, its model and its evidence.
+
+        The evidence is what of the market the fill rests on: `evidence` (print, level, bar or order),
+        `evidence_ref` (its id), `evidence_time`, `evidence_price`, `available` (what was left of it
+        before) and `rule` (how the model used it). `ahead_before` and `ahead_after` are what stood
+        before the order in the market's queue, missing where that was not known.
+        """
+        return _frame(FILLS, self._of("fill"), decimal=decimal)
 
     def balances(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per change of a balance: account, asset, free and locked after it."""
-        return _frame(_BALANCES, self._of("bal"), decimal=decimal)
+        return _frame(BALANCES, self._of("bal"), decimal=decimal)
 
-    def equity(self, prices: Mapping[str, "pd.Series[float]"], account: str) -> "pd.Series[float]":
-        """Return what an account was worth at each change and each price, in the priced asset.
+    def equity(
+        self, quote: str, prices: Prices | None = None, *, account: str | None = None
+    ) -> "pd.Series[float]":
+        """Return what an account was worth in `quote` at each change and at each price.
 
-        `prices` has a Series by time for every asset but the one that is counted in; an asset is
-        worth nothing before its first price.
+        Before its first price an asset counts at that; without any, it counts nothing.
+
+        Args:
+            quote: the asset to count in, such as "USDT".
+            prices: of each other asset its prices in `quote`; those of `self.prices` when left out.
+            account: whose; needed when the journal has several.
+
+        Raises:
+            ValueError: when there are several accounts and none is named.
         """
-        table = self.balances()
-        table = table[table["account"] == account]
-        priced = {name: _latest(series) for name, series in prices.items()}
-        stamps = pd.DatetimeIndex(table.index.unique())
+        name = self._account(account)
+        rows = [row for row in self._of("bal") if row["account"] == name]
+        # Symbols are looked at one after the other: what was changed later counts as later.
+        times = np.maximum.accumulate(_nanoseconds(rows)) if rows else _nanoseconds(rows)
+        table = _frame(BALANCES, rows, decimal=False).set_index(_index(times))
+        priced = {k: _latest(v) for k, v in (prices or self.prices(quote)).items()}
+        stamps = table.index.unique()
         for series in priced.values():
-            stamps = stamps.union(pd.DatetimeIndex(series.index))
-        worth = pd.Series(0.0, index=stamps.rename("time"), name="equity")
-        for asset, rows in table.groupby("asset", observed=True):
-            held = _latest(rows["free"] + rows["locked"]).reindex(stamps).ffill().fillna(0.0)
+            stamps = stamps.union(series.index)
+        worth = pd.Series(0.0, index=pd.DatetimeIndex(stamps, name="time"), name="equity")
+        for asset, changes in table.groupby("asset", observed=True):
+            held = _latest(changes["free"] + changes["locked"]).reindex(stamps).ffill().fillna(0.0)
             if str(asset) in priced:
-                held *= priced[str(asset)].reindex(stamps).ffill().fillna(0.0)
-            worth += held.to_numpy()
+                held *= priced[str(asset)].reindex(stamps).ffill().bfill()
+            if str(asset) in (quote, *priced):
+                worth += held.to_numpy()
         return worth
+
+    def _account(self, account: str | None) -> str:
+        names = list(dict.fromkeys(row["account"] for row in self._of("bal")))
+        if account is None and len(names) > 1:
+            raise ValueError(f"account is left out, must be one of {', '.join(names)}")
+        return account or next(iter(names), "")
 
     def prices(self, quote: str) -> "dict[str, pd.Series[float]]":
         """Return the last prices of assets in `quote` that the exchange had seen at each request."""
-        seen: dict[str, dict[int, float]] = {}
-        for record in self._of("res"):
-            for symbol, price in record.get("last", {}).items():
-                if symbol.endswith(quote):
-                    seen.setdefault(symbol.removesuffix(quote), {})[record["t"]] = float(price)
-        return {
-            asset: pd.Series(
-                list(marks.values()), index=_index(np.fromiter(marks, np.int64, len(marks)))
-            )
-            for asset, marks in seen.items()
-        }
+        return rates(self.records, quote)
 
     def to_parquet(self, folder: str | Path) -> list[Path]:
         """Write all tables as Parquet with decimal128(38, 8) amounts; return the files."""
-        target = Path(folder)
+        target = Path(folder).expanduser()
         target.mkdir(parents=True, exist_ok=True)
         made = []
-        for name in ("requests", "orders", "order_events", "fills", "balances"):
+        for name in _TABLES:
             path = target / f"{name}.parquet"
             table = pa.Table.from_pandas(getattr(self, name)(decimal=True))
             pq.write_table(table, path, compression="zstd")
@@ -220,7 +150,14 @@ class Frames:
         return made
 
     def _of(self, kind: str) -> list[Record]:
-        return [record for record in self.records if record["k"] == kind]
+        return self._kinds.get(kind, [])
+
+    @cached_property
+    def _kinds(self) -> dict[str, list[Record]]:
+        kinds: dict[str, list[Record]] = {}
+        for record in self.records:
+            kinds.setdefault(record["k"], []).append(record)
+        return kinds
 
 
 def _latest(series: "pd.Series[float]") -> "pd.Series[float]":
@@ -228,43 +165,78 @@ def _latest(series: "pd.Series[float]") -> "pd.Series[float]":
     return series[~series.index.duplicated(keep="last")]
 
 
-def _joined(request: Record, reply: Record | None) -> Record:
-    row = dict(request)
-    params = request.get("params") or {}
-    row["clientOrderId"] = params.get("newClientOrderId") or params.get("origClientOrderId") or ""
-    row["orderId"] = int(params.get("orderId") or 0)
-    if reply is not None:
-        row |= {name: reply[name] for name in ("status", "code", "msg", "weight") if name in reply}
-        row["latency_us"] = (reply.get("done_ns", 0) - request.get("recv_ns", 0)) // 1000
-        body = reply.get("body")
-        if isinstance(body, dict):
-            row["orderId"] = body.get("orderId", row["orderId"])
-            row["clientOrderId"] = body.get("clientOrderId", row["clientOrderId"])
-    return row
-
-
-def _frame(columns: Iterable[_Column], rows: Sequence[Record], *, decimal: bool) -> pd.DataFrame:
-    index = _index(np.fromiter((row["t"] for row in rows), np.int64, len(rows)))
+def _frame(columns: Iterable[Column], rows: Sequence[Record], *, decimal: bool) -> pd.DataFrame:
     data = {one.name: _values(one, rows, decimal=decimal) for one in columns}
-    return pd.DataFrame(data, index=index)
+    return pd.DataFrame(data, index=_index(_nanoseconds(rows)))
 
 
-def _index(nanoseconds: "np.ndarray[Any, np.dtype[np.int64]]") -> pd.DatetimeIndex:
+def _nanoseconds(rows: Sequence[Record]) -> npt.NDArray[np.int64]:
+    return np.fromiter((row["t"] for row in rows), np.int64, len(rows))
+
+
+def _index(nanoseconds: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
     stamps = (nanoseconds // 1000).view("M8[us]")
     return pd.DatetimeIndex(stamps).tz_localize("UTC").rename("time")
 
 
-def _values(column: _Column, rows: Sequence[Record], *, decimal: bool) -> Any:
+def _values(column: Column, rows: Sequence[Record], *, decimal: bool) -> Any:
     picked = [column.pick(row) for row in rows]
-    if column.kind == "amount":
-        if decimal:
-            texts = pa.array([str(value) if value != "" else None for value in picked], pa.string())
-            return pd.array(texts.cast(_DECIMAL), dtype=pd.ArrowDtype(_DECIMAL))
-        return np.fromiter(
-            (float(str(v)) if v != "" else np.nan for v in picked), np.float64, len(rows)
+    match column.kind:
+        case "amount" | "queue":
+            known = column.kind == "amount"
+            texts = [v if known or not str(v).startswith("-") else None for v in picked]
+            return _decimals(texts) if decimal else _floats(texts)
+        case "id":
+            return np.fromiter((_whole(value) for value in picked), np.int64, len(rows))
+        case "time":
+            stamps = np.array(
+                [np.iinfo(np.int64).min if v is None else v for v in picked], np.int64
+            )
+            return pd.DatetimeIndex((stamps.view("M8[ms]")).astype("M8[us]")).tz_localize("UTC")
+        case "word":
+            return pd.Categorical([None if value in (None, "") else str(value) for value in picked])
+        case _:
+            return np.array(["" if v is None else str(v) for v in picked], dtype=object)
+
+
+# What a refused request says is verbatim, and need not be a number.
+
+
+def _floats(texts: Sequence[object]) -> npt.NDArray[np.float64]:
+    try:
+        numbers = np.fromiter(
+            (float(text) if text else np.nan for text in texts),  # type: ignore[arg-type] # what is no number raises
+            np.float64,
+            len(texts),
         )
-    if column.kind == "id":
-        return np.fromiter((int(str(value or 0)) for value in picked), np.int64, len(rows))
-    if column.kind == "word":
-        return pd.Categorical([str(value) if value != "" else None for value in picked])
-    return np.array([str(value) for value in picked], dtype=object)
+        return np.where(np.isinf(numbers), np.nan, numbers)
+    except (ValueError, TypeError):
+        exact = (_exact(text) for text in texts)
+        return np.array([np.nan if one is None else float(one) for one in exact], np.float64)
+
+
+def _decimals(texts: Sequence[object]) -> Any:
+    try:
+        strings = pa.array([text or None for text in texts], pa.string())
+        amounts = strings.cast(_DECIMAL)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        amounts = pa.array([_exact(text) for text in texts], _DECIMAL)
+    return pd.array(amounts, dtype=pd.ArrowDtype(_DECIMAL))
+
+
+def _exact(text: object) -> Decimal | None:
+    """Return an amount that fits decimal128(38, 8), None for anything else."""
+    try:
+        number = Decimal(str(text))
+        is_fitting = number.is_finite() and number == number.quantize(Decimal("1e-8"))
+    except InvalidOperation:
+        return None
+    return number.quantize(Decimal("1e-8")) if is_fitting else None
+
+
+def _whole(value: object) -> int:
+    try:
+        number = int(str(value or 0))
+    except ValueError:
+        return 0
+    return number if abs(number) < 2**63 else 0

@@ -77,6 +77,8 @@ async def server_of(connection: AsyncClient) -> str:
         and (name := _HOSTS.get(urlsplit(endpoint.url).hostname))
     ):
         return name
+    if isinstance(endpoint, LocalEndpoint):
+        return endpoint.gateway.market.identity
     headers = await connection.open()
     # Anybody may send the header: only a local exchange's own kind of name is taken from it.
     if _MARKET.fullmatch(market := headers.get(MARKET_HEADER, "")):

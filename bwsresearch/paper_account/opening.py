@@ -4,8 +4,9 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
 
@@ -15,12 +16,14 @@ from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.keyring import ApiKey
 from bwsresearch.exchange.market import Market
+from bwsresearch.exchange.office import Office
 from bwsresearch.exchange.opening import AccountSpec
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.exchange.trading.accounts import Commission
 from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.local import (
     LocalEndpoint,
+    Onward,
     default_client,
     live_clock,
     office_of,
@@ -29,23 +32,42 @@ from bwsresearch.local import (
     server_of,
 )
 from bwsresearch.paper_account.account import Paper
-from bwsresearch.paper_account.live import LiveMarket
+from bwsresearch.paper_account.live import LiveMarket, ServerClock
+from bwsresearch.paper_account.standing import balances_of
+from bwsresearch.paper_account.watched import Source
 from bwsresearch.protocol.amounts import Amount, amount
 
 __all__ = ["paper"]
 
+# No secret: it opens nothing but the account in this process, and hides nothing in its journal.
 _KEY: Final = "paper".ljust(64, "0")
-Clock = str | dt.datetime | Callable[[], int]
+_SALT: Final = "paper"
+_FEE: Final = "0.001"
+
+MarketName: TypeAlias = Literal["client", "cache", "synthetic"]
+Clock: TypeAlias = str | dt.datetime | Callable[[], int]
 """ISO time or datetime (UTC) that the exchange's clock runs from, or epoch milliseconds on call."""
+
+
+@dataclass(frozen=True)
+class _Venue:
+    """Where an account trades: the market, its time, how it is called, and its best fill model."""
+
+    market: Market
+    now: Onward
+    title: str
+    model: str
+    source: Source | None = None
 
 
 def paper(
     balances: Mapping[str, Amount] | None = None,
     *,
-    market: Literal["client", "cache", "synthetic"] = "client",
+    market: MarketName = "client",
     client: Client | None = None,
-    fee: Amount = "0.001",
-    fees_in_bnb: bool = False,
+    server: str | None = None,
+    fee: Amount | None = None,
+    fees_in_bnb: bool | None = None,
     model: Mapping[str, Any] | None = None,
     journal: str | Path | None = None,
     clock: Clock | None = None,
@@ -56,15 +78,19 @@ def paper(
 
     Args:
         balances: what is there at the start; 10,000 USDT when left out. The first asset is the one
-            that worth is counted in. A journal that is taken up again has its own balances.
+            that worth is counted in.
         market: "client" watches a server's live market (depth and trades); "cache" is what the cache
             holds, at the time of `clock`; "synthetic" the market of `seed`.
         client: the server to watch; the default client when left out.
-        fee: what maker and taker pay of what they receive; 0.001 is 0.1 %.
+        server: whose rows of the cache; production's, or the only ones, when left out.
+        fee: what maker and taker pay of what they receive; 0.001 is 0.1 %, and counts when left out.
         fees_in_bnb: whether they pay in BNB, at 75 %, while there is enough.
-        model: settings of the fill model, such as {"id": "trades@1"}; see the fill models.
-        journal: a folder; one that holds a journal is taken up where it ended. Left out: a new one
-            below BWS_DATA_DIR or the platform's place for data.
+        model: settings of the fill model, such as {"id": "trades@1"}. Left out: depth+trades@1, but
+            of the cache what was recorded there decides: trades@1, or klines@1 of bars alone, where an
+            order at market trades at the next bar's open.
+        journal: a folder; one that holds a journal is taken up where it ended, with the balances, the
+            fees and the model that it has. Left out: a new one below BWS_DATA_DIR, or the platform's
+            place for data.
         clock: needed for "cache"; otherwise the exchange has the time that it is.
         seed: of the synthetic market, and of the ids that the exchange chooses.
         timeout: seconds to wait for each reply of a watched server.
@@ -74,69 +100,128 @@ def paper(
         CacheError: when the cache holds nothing.
         JournalError: when the journal cannot be written, or leads to no state.
     """
-    given = dict(balances or {"USDT": 10_000})
-    if not given:
-        raise ValueError("balances is empty, give at least one such as {'USDT': 10_000}")
-    source = (client or default_client()) if market == "client" else None
-    chosen, now = _market(market, source, clock, seed)
-    config = Config.of({"model": dict(model or {}), "seed": seed})
-    rate = units(amount(fee, "fee"))
-    account = AccountSpec(
-        "paper",
-        {asset.upper(): _positive(asset, value) for asset, value in given.items()},
-        Commission(maker=rate, taker=rate, in_bnb=fees_in_bnb),
-        [ApiKey(_KEY, "paper", None)],
-    )
-    folder = Path(journal) if journal is not None else _folder()
+    __tracebackhide__ = True
+    given = balances_of({"USDT": 10_000} if balances is None else balances)
+    rate = _rate(_FEE if fee is None else fee)
+    _meant(market, client, server, clock)
+    venue = _venue(market, client, server, clock, seed, timeout)
+    config = Config.of({"model": {"id": venue.model, **(model or {})}, "seed": seed})
+    _possible(market, config.model.id)
+    commission = Commission(maker=rate, taker=rate, in_bnb=bool(fees_in_bnb))
+    account = AccountSpec("paper", given, commission, [ApiKey(_KEY, "paper", None)])
+    folder = Path(journal).expanduser().absolute() if journal is not None else _folder()
     office = office_of(
-        chosen, [account], config, clock=now, journal=folder, is_fed=market != "client"
-    )
-    endpoint = LocalEndpoint(Gateway(chosen, config, office), now, _KEY)
-    return Paper(
-        endpoint,
-        office,
-        quote=next(iter(given)).upper(),
+        venue.market,
+        [account],
+        config,
+        clock=venue.now,
         journal=folder,
-        source=source,
-        timeout=timeout,
+        is_fed=venue.source is None,
+        salt=_SALT,
     )
+    try:
+        _as_recorded(office, folder, None if model is None else config.model.id, fee, fees_in_bnb)
+        endpoint = LocalEndpoint(Gateway(venue.market, config, office), venue.now, _KEY)
+        return Paper(
+            endpoint,
+            office,
+            title=venue.title,
+            journal=folder,
+            source=venue.source,
+            timeout=timeout,
+        )
+    except BaseException:
+        office.close()
+        raise
 
 
-def _market(
-    market: str, source: Client | None, clock: Clock | None, seed: int
-) -> tuple[Market, Callable[[], int]]:
-    if source is not None:
-        if clock is not None:
-            raise ValueError(f"clock is {clock!r}, but a client's market has its server's time")
-        name = source.aio.bridge.run(server_of(source.aio))
-        return LiveMarket(name), source.server_clock()
-    now = live_clock if clock is None else _clock(clock)
-    if market == "synthetic":
-        return SyntheticMarket(seed), now
-    if market != "cache":
+def _rate(fee: Amount) -> int:
+    number = amount(fee, "fee")
+    if not 0 <= number < 1:
+        raise ValueError(f"fee is {fee}, must be 0 or more and below 1; 0.001 is 0.1 %")
+    return units(round(number, 8))
+
+
+def _meant(market: str, client: Client | None, server: str | None, clock: Clock | None) -> None:
+    """Raise ValueError for a market that is none, and for what it has no use for."""
+    if market not in ("client", "cache", "synthetic"):
         raise ValueError(f"market is {market!r}, must be 'client', 'cache' or 'synthetic'")
-    if clock is None:
+    if client is not None and market != "client":
+        raise ValueError(f"client is {client!r}, but market={market!r} watches no server")
+    if server is not None and market != "cache":
+        raise ValueError(f"server is {server!r}, but market={market!r} is not of the cache")
+    if clock is not None and market == "client":
+        raise ValueError(f"clock is {clock!r}, but a client's market has its server's time")
+    if clock is None and market == "cache":
         raise ValueError("market='cache' needs clock=, such as clock='2024-01-31T12:00'")
-    return recorded_market(default_root()), now
 
 
-def _clock(clock: Clock) -> Callable[[], int]:
+def _venue(
+    market: MarketName,
+    client: Client | None,
+    server: str | None,
+    clock: Clock | None,
+    seed: int,
+    timeout: float,
+) -> _Venue:
+    if market == "client":
+        source = client or default_client()
+        if not isinstance(source, Client):
+            raise TypeError(f"client is {client!r}, must be what bws.connect(…) returned")
+        return source.aio.bridge.run(_watched(source, timeout))
+    now = _clock(live_clock if clock is None else clock)
+    if market == "synthetic":
+        title = f"Paper account on the synthetic market {seed}"
+        return _Venue(SyntheticMarket(seed), now, title, "depth+trades@1")
+    recorded = recorded_market(default_root(), server)
+    kinds = recorded.recorded.values()
+    has_trades = all("trades" in kind for kind in kinds)
+    best = "depth+trades@1" if all("depth" in kind for kind in kinds) else "trades@1"
+    title = "Paper account on recorded " + ("trades" if has_trades else "bars")
+    return _Venue(recorded, now, title, best if has_trades else "klines@1")
+
+
+async def _watched(source: Client, timeout: float) -> _Venue:
+    name = await server_of(source.aio)
+    clock = ServerClock(source.aio, timeout)
+    await clock.learn()
+    title = f"Paper account on {name}, live"
+    watched = Source(source.aio, clock)
+    return _Venue(LiveMarket(name), Onward(clock), title, "depth+trades@1", watched)
+
+
+def _possible(market: MarketName, model: str) -> None:
+    if market == "client" and model == "klines@1":
+        raise ValueError("model is klines@1, but a client's market is watched trade by trade")
+
+
+def _as_recorded(
+    office: Office, folder: Path, model: str | None, fee: Amount | None, in_bnb: bool | None
+) -> None:
+    """Raise ValueError when a journal that was taken up has other settings than those given."""
+    has = office.engine.accounts["paper"].commission
+    if model is not None and model != office.model:
+        raise ValueError(
+            f"model is {model}, but the journal in {folder} was begun with {office.model}"
+        )
+    if fee is not None and _rate(fee) != has.taker:
+        raise ValueError(f"fee is {fee}, but the journal in {folder} was begun with another")
+    if in_bnb is not None and in_bnb != has.in_bnb:
+        raise ValueError(
+            f"fees_in_bnb is {in_bnb}, but the journal in {folder} was begun with {has.in_bnb}"
+        )
+
+
+def _clock(clock: Clock) -> Onward:
     if callable(clock):
-        return clock
+        return Onward(clock)
     try:
         start = clock if isinstance(clock, dt.datetime) else dt.datetime.fromisoformat(clock)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError(f"clock is {clock!r}, must be an ISO time such as '2024-01-31'") from None
     return running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
 
 
-def _positive(asset: str, value: Amount) -> int:
-    number = amount(value, f"balance of {asset}")
-    if number < 0:
-        raise ValueError(f"balance of {asset} is {value}, must be 0 or more")
-    return units(number)
-
-
 def _folder() -> Path:
     root = os.environ.get("BWS_DATA_DIR") or platformdirs.user_data_path("bwsresearch")
-    return Path(root).expanduser() / "paper" / f"{time.time_ns():019d}"
+    return Path(root).expanduser().absolute() / "paper" / f"{time.time_ns():019d}"

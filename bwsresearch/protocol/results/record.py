@@ -5,8 +5,8 @@ import msgspec
 __all__ = ["RateLimit", "Result"]
 
 
-class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """A JSON object of the exchange; keys in camel case on the wire."""
+class Result(msgspec.Struct, frozen=True, rename="camel", repr_omit_defaults=True):
+    """A JSON object of the exchange; keys in camel case on the wire. Its repr shows what there is."""
 
 
 class RateLimit(Result, frozen=True, omit_defaults=True):
