@@ -18,6 +18,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Prices: TypeAlias = tuple[Ints, Ints, Ints, Ints]
 _SEVERAL: Final = 1024
 _TRIES: Final = 6
+_HIGHEST: Final = 2**62
 
 
 def volumes(
@@ -45,7 +46,32 @@ def volumes(
         tilted[short] = _tilted((tilted[short] + 63) >> 6, typical[short[1]], goal)
         lots[short] = base[short] + shares(free[short], tilted[short])
         atoms, missing, room = _atoms(cells, grid, trades, lots, typical, prices)
-    return lots, atoms + _spread(missing, room)
+    short = np.nonzero(np.abs(missing) > room.sum(axis=-1))
+    if len(short[0]):  # children of so few trades that none has a choice of prices
+        spare = lots[short] - trades[short]
+        lots[short] += _moved(grid, missing[short], typical[short[1]], trades[short] > 0, spare)
+        atoms, missing, room = _atoms(cells, grid, trades, lots, typical, prices)
+    return lots, atoms + _spread(missing, room, lots)
+
+
+def _moved(
+    grid: Grid, missing: Ints, prices: Ints, busy: npt.NDArray[np.bool_], spare: Ints
+) -> Ints:
+    """Return lots that go from the cheapest to the dearest child, or back, to make up what is missing."""
+    units, parts = grid.ratio
+    wanted = np.abs(missing) if parts == 1 else np.abs(missing) * parts // units
+    cheapest = np.where(busy, prices, _HIGHEST).argmin(axis=-1)
+    dearest = np.where(busy, prices, -1).argmax(axis=-1)
+    rows = np.arange(len(prices))
+    giver, taker = (
+        np.where(missing > 0, *two) for two in ((cheapest, dearest), (dearest, cheapest))
+    )
+    gap = np.abs(prices[rows, dearest] - prices[rows, cheapest])
+    lots = np.minimum(wanted // np.maximum(gap, 1), spare[rows, giver]) * (gap > 0)
+    moved = np.zeros_like(prices)
+    moved[rows, giver] -= lots
+    moved[rows, taker] += lots
+    return moved
 
 
 def _atoms(
@@ -82,12 +108,16 @@ def _tilted(weights: Ints, prices: Ints, price: Floats) -> Ints:
     return (weights * factor * 16.0).astype(np.int64) + (weights > 0)
 
 
-def _spread(missing: Ints, room: Ints) -> Ints:
-    """Return what is missing spread over children by their room; the widest takes the rest."""
-    total = np.maximum(room.sum(axis=-1), 1)
-    part = np.minimum(np.maximum(missing / total, -1.0), 1.0)
+def _spread(missing: Ints, room: Ints, lots: Ints) -> Ints:
+    """Return what is missing spread over children by their room; the widest takes the rest.
+
+    Where there is not room enough, the one with the most lots does: it is off by the least.
+    """
+    total = room.sum(axis=-1)
+    part = np.minimum(np.maximum(missing / np.maximum(total, 1), -1.0), 1.0)
     given = (room * part[..., None]).astype(np.int64, order="C")
     rest = missing - given.sum(axis=-1)
     children = given.reshape(-1, given.shape[-1])  # a view, of what lies in this order
-    children[np.arange(len(children)), room.argmax(axis=-1).ravel()] += rest.ravel()
+    taker = np.where((np.abs(missing) > total)[..., None], lots, room).argmax(axis=-1)
+    children[np.arange(len(children)), taker.ravel()] += rest.ravel()
     return given
