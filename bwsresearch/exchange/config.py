@@ -78,11 +78,15 @@ def _filled(kind: type[Any], settings: Mapping[str, object], path: str) -> Any:
     for name, value in settings.items():
         if name not in fields:
             raise ValueError(f"{path}{name} is no setting, must be one of {', '.join(fields)}")
-        values[name] = _value(fields[name], value, f"{path}{name}")
+        # A class that checks itself knows its own bounds.
+        is_bound = not hasattr(kind, "__post_init__")
+        values[name] = _value(fields[name], value, f"{path}{name}", is_bound=is_bound)
     return kind(**values)
 
 
-def _value(setting: "dataclasses.Field[Any]", value: object, path: str) -> object:
+def _value(
+    setting: "dataclasses.Field[Any]", value: object, path: str, *, is_bound: bool
+) -> object:
     kind: Any = setting.type
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
@@ -97,7 +101,7 @@ def _value(setting: "dataclasses.Field[Any]", value: object, path: str) -> objec
         least = 0 if setting.default == 0 else None
         if not math.isfinite(value):
             raise ValueError(f"{path} is {value!r}, must be a finite number")
-        if value < 0 or (value == 0 and least is None):
+        if is_bound and (value < 0 or (value == 0 and least is None)):
             raise ValueError(
                 f"{path} is {value!r}, must be {'0 or more' if least == 0 else 'above 0'}"
             )

@@ -138,10 +138,15 @@ def _fill(report: Report, model: str) -> Body:
             "avail": decimal(evidence.available),
             "used": decimal(fill.qty),
             "rule": evidence.rule,
-            "aheadBefore": decimal(evidence.ahead_before),
-            "aheadAfter": decimal(evidence.ahead_after),
+            "aheadBefore": _queue(evidence.ahead_before),
+            "aheadAfter": _queue(evidence.ahead_after),
         }
     return body
+
+
+def _queue(ahead: int) -> str | None:
+    """Return a queue's length, None where the model does not know it."""
+    return None if ahead < 0 else decimal(ahead)
 
 
 def parsed(line: bytes) -> Record:

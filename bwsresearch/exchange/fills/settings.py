@@ -14,7 +14,6 @@ _WORDS: Final = {
     "touch_fill": ("queue", "never", "optimistic"),
     "bar_path": ("worst", "best"),
 }
-_LATENCIES: Final = ("entry_latency", "feed_latency", "response_latency")
 _LADDER_LEVELS: Final = 20
 
 
@@ -24,9 +23,6 @@ class ModelConfig:
 
     Attributes:
         id: which model; see `MODELS`.
-        entry_latency: seconds from a request's arrival to the engine. The gateway applies it.
-        feed_latency: seconds until a client sees a market event; likewise.
-        response_latency: seconds until a client sees an answer; likewise.
         max_book_age: seconds after which a book counts as none.
         replenish: when a level of which something was taken gives more. "on_increase": as far as it
             grows, or once it was gone.
@@ -41,9 +37,6 @@ class ModelConfig:
     """
 
     id: str = "depth+trades@1"
-    entry_latency: float = 0.0
-    feed_latency: float = 0.0
-    response_latency: float = 0.0
     max_book_age: float = 5.0
     replenish: str = "on_increase"
     touch_fill: str = "queue"
@@ -59,9 +52,6 @@ class ModelConfig:
                 raise ValueError(
                     f"model.{name} is {getattr(self, name)!r}, must be one of {', '.join(words)}"
                 )
-        for name in _LATENCIES:
-            if not 0 <= getattr(self, name) <= 60:
-                raise ValueError(f"model.{name} is {getattr(self, name)!r} s, must be 0 to 60")
         if not 0 < self.max_book_age <= 86_400:
             raise ValueError(
                 f"model.max_book_age is {self.max_book_age!r} s, must be above 0 and at most 86400"

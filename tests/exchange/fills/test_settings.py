@@ -40,7 +40,6 @@ def test_two_symbols_do_not_share_a_model():
         ({"touch_fill": "always"}, "model.touch_fill is 'always', must be one of queue, never"),
         ({"bar_path": "ohlc"}, "model.bar_path is 'ohlc', must be one of worst, best"),
         ({"replenish": "on_snapshot"}, "model.replenish is 'on_snapshot', must be one of on_inc"),
-        ({"entry_latency": -1.0}, "model.entry_latency is -1.0 s, must be 0 to 60"),
         ({"max_book_age": 0.0}, "model.max_book_age is 0.0 s, must be above 0 and at most 86400"),
         ({"ladder_frac": 0.06}, "model.ladder_frac is 0.06, must be above 0 and at most 0.05"),
         ({"participation": 1.5}, "model.participation is 1.5, must be above 0 and at most 1"),
