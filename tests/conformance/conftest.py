@@ -91,23 +91,19 @@ def interpreter_with(package):
 
 
 @pytest.fixture(scope="session")
-def speakers():
-    """All clients there are, by script; they start together, since that takes each its time."""
-    clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    pythons = {script: interpreter_with(package) for script, package in SCRIPTS.items()}
-    started = {name: Speaker(python, name, clean) for name, python in pythons.items() if python}
-    yield started
-    for speaker in started.values():
-        speaker.close()
-
-
-@pytest.fixture(scope="session")
-def speaker(speakers):
+def speaker():
     """A function that returns who speaks for a script of `clients/`, or skips without its client."""
+    clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    started = {}
 
     def of(script):
-        if script not in speakers:
-            pytest.skip(f"{SCRIPTS[script]} is not installed; to try it: {INSTALL}")
-        return speakers[script]
+        if script not in started:
+            python = interpreter_with(SCRIPTS[script])
+            if python is None:
+                pytest.skip(f"{SCRIPTS[script]} is not installed; to try it: {INSTALL}")
+            started[script] = Speaker(python, script, clean)
+        return started[script]
 
-    return of
+    yield of
+    for speaker in started.values():
+        speaker.close()

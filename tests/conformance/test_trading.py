@@ -1,32 +1,36 @@
 """Clients that we did not write trade with each other as on the exchange: every reply is the same."""
 
 import contextlib
+import re
 import time
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from bwsresearch.protocol import methods
+from bwsresearch.protocol.session import Options
 
 from .asked import NOW
 from .conftest import served
 from .documents import without_none
-from .foreign import ALL, PYTHON_BINANCE, SDK
+from .foreign import ALL, PYTHON_BINANCE, SDK, UNICORN
 from .traded import (
     ALICE,
     BOB,
     BTC,
     READER,
-    SECRETS,
     SESSION,
     TRADING,
     Refused,
+    Step,
     Twin,
     api_key,
     exchange,
     keys_of,
     new,
     result_or_refusal,
+    secret_of,
     told,
 )
 
@@ -44,8 +48,46 @@ HARDLY_ANY_TIME = 60_000
 """For how long the requests of a live clock are valid, ms, on the slowest of machines too."""
 
 
+WHO = {
+    "forger": {"api_key": api_key(ALICE, HMAC), "api_secret": "not the secret"},
+    "stranger": {"api_key": "s" * 64, "api_secret": secret_of(ALICE, HMAC)},
+    "reader": {"api_key": READER, "api_secret": secret_of(ALICE, HMAC)},
+    "clumsy": {"api_key": "too-short", "api_secret": secret_of(ALICE, HMAC)},
+    ALICE: keys_of(HMAC)[ALICE],
+}
+PLACE = new(ALICE, "mine", "BUY", "59000", "0.1", want=None).request
+NOT_PERMITTED = Refused(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+OUTSIDE = Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
+AHEAD = Refused(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+REFUSALS = {
+    "forger": Refused(-1022, "Signature for this request is not valid."),
+    "stranger": NOT_PERMITTED,
+    "reader": NOT_PERMITTED,
+    "clumsy": Refused(-2014, "API-key format invalid.", 401),
+}
+
+
 def steps_of(client, steps=TRADING):
     return [step for step in steps if client.has(step.request)]
+
+
+def timeless(value):
+    """Return a value whose times are told as the word, and the times."""
+    times = []
+
+    def of(one):
+        if isinstance(one, Refused):
+            return replace(one, data=of(one.data))
+        if isinstance(one, dict):
+            return {key: of(v) for key, v in one.items()}
+        if isinstance(one, list):
+            return list(map(of, one))
+        if isinstance(one, int) and one > NOW // 2:
+            times.append(one)
+            return "time"
+        return one
+
+    return of(value), times
 
 
 @pytest.fixture(scope="module")
@@ -115,25 +157,15 @@ def test_every_method_is_traded_with():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("client", "number"),
-    [pytest.param(one, n, id=f"{one.name}-{n:02d}.{step}")
-     for one in ALL for n, step in enumerate(steps_of(one))],
-)  # fmt: skip
-def test_it_is_told_what_our_own_session_is(client, number, lived):
-    _, outcomes, replies = lived(client, HMAC, TRADING)
-    outcome, reply = outcomes[number], replies[number]
-    assert told(client, outcome, reply) == result_or_refusal(reply)
-    if client.shows_limits and "rateLimits" in outcome:
-        assert outcome["rateLimits"] == reply["rateLimits"]
-
-
 @pytest.mark.parametrize(("client", "kind", "steps"), ways(WAYS))
-def test_whatever_it_signs_with_it_is_told_the_same(client, kind, steps, lived):
+def test_it_is_told_what_our_own_session_is(client, kind, steps, lived):
     own, outcomes, replies = lived(client, kind, steps)
-    assert [told(client, *both) for both in zip(outcomes, replies, strict=True)] == list(
-        map(result_or_refusal, replies)
-    )
+    pairs = list(zip(outcomes, replies, strict=True))
+    names = [f"{number} {step}" for number, step in enumerate(own)]
+    found = dict(zip(names, (told(client, *pair) for pair in pairs), strict=True))
+    assert found == dict(zip(names, map(result_or_refusal, replies), strict=True))
+    shown = [pair for pair in pairs if client.shows_limits and "rateLimits" in pair[0]]
+    assert [outcome["rateLimits"] for outcome, _ in shown] == [r["rateLimits"] for _, r in shown]
     assert len(own) == len(replies) > 40
 
 
@@ -155,26 +187,76 @@ def test_the_strict_models_of_the_sdk_take_every_reply(client, kind, steps, live
     }
 
 
+@pytest.mark.parametrize("client", [pytest.param(one, id=one.name) for one in ALL if one.micros])
+def test_it_trades_in_microseconds_when_it_asks_for_them(client, market, speaker, running):
+    steps = steps_of(client)
+    twin = Twin(exchange(market), options=Options(time_unit="MICROSECOND"))
+    replies = [twin.ask(one.who, one.request) for one in steps]
+    calls = [client.spelled(one.request, one.who) for one in steps]
+    outcomes = speaker(client.script).ask(
+        running(exchange(market)), calls, keys=keys_of(HMAC), now=NOW, **client.micros
+    )
+    found = [told(client, *pair) for pair in zip(outcomes, replies, strict=True)]
+    assert found == list(map(result_or_refusal, replies))
+    assert replies[0]["result"]["transactTime"] == NOW * 1000
+    assert all(times == [NOW * 1000] * len(times) for _, times in map(timeless, found))
+
+
+NAMED = [
+    (
+        "ws_order_limit",
+        {"side": "SELL", "price": "60000", "quantity": "1"},
+        ("LIMIT", "SELL", "NEW"),
+    ),
+    ("ws_order_limit_sell", {"price": "61000", "quantity": "1"}, ("LIMIT", "SELL", "NEW")),
+    ("ws_order_limit_buy", {"price": "59000", "quantity": "1"}, ("LIMIT", "BUY", "NEW")),
+    ("ws_order_market_buy", {"quoteOrderQty": "6000"}, ("MARKET", "BUY", "FILLED")),
+    ("ws_order_market", {"side": "BUY", "quantity": "0.1"}, ("MARKET", "BUY", "FILLED")),
+    ("ws_order_market_sell", {"quantity": "0.1"}, ("MARKET", "SELL", "FILLED")),
+]
+"""The named orders of python-binance. A quantity at market has no worth before the first trade."""
+
+
+def test_the_named_orders_of_python_binance_are_what_they_say(market, speaker, running):
+    calls = [
+        (BOB if side == "BUY" else ALICE, name, {"symbol": BTC, **arguments})
+        for name, arguments, (_, side, _) in NAMED
+    ]
+    outcomes = speaker(PYTHON_BINANCE.script).ask(
+        running(exchange(market)), calls, keys=keys_of(HMAC), now=NOW
+    )
+    orders = [outcome["ok"] for outcome in outcomes]
+    assert [(one["type"], one["side"], one["status"]) for one in orders] == [w for _, _, w in NAMED]
+    # It chooses the id of each itself.
+    assert all(one["clientOrderId"].startswith("x-HNA2TXFJ") for one in orders)
+    assert len({one["clientOrderId"] for one in orders}) == len(orders)
+
+
+@pytest.mark.parametrize(("client", "id_"), [
+    pytest.param(SDK, "[0-9A-Za-z]{22}", id="chosen-by-the-exchange"),
+    pytest.param(PYTHON_BINANCE, "x-HNA2TXFJ[0-9a-f]{1,22}", id="chosen-by-python-binance"),
+    pytest.param(UNICORN, "[0-9a-f-]+", id="chosen-by-unicorn"),
+])  # fmt: skip
+def test_an_order_needs_no_id_of_ours(client, id_, market, speaker, running):
+    request = structs.replace(PLACE, new_client_order_id=None)
+    (outcome,) = speaker(client.script).ask(
+        running(exchange(market)), [client.spelled(request, ALICE)], keys=WHO, now=NOW
+    )
+    assert re.fullmatch(id_, outcome["ok"]["clientOrderId"])
+
+
+@pytest.mark.parametrize("kind", ["HMAC", "RSA"])
+def test_only_an_ed25519_key_logs_on(kind, market, speaker, running):
+    steps = [Step(ALICE, methods.SessionLogon()), Step(ALICE, methods.SessionStatus())]
+    logon, status = speaker(SDK.script).ask(
+        running(exchange(market)), [SDK.spelled(one.request, ALICE) for one in steps],
+        keys=keys_of(kind), now=NOW,
+    )  # fmt: skip
+    assert logon["refused"] == {"code": NOT_PERMITTED.code, "msg": NOT_PERMITTED.msg}
+    assert status["ok"]["apiKey"] is None
+
+
 # ---- what it may not
-
-
-WHO = {
-    "forger": {"api_key": api_key(ALICE, HMAC), "api_secret": "not the secret"},
-    "stranger": {"api_key": "s" * 64, "api_secret": SECRETS[ALICE, HMAC]},
-    "reader": {"api_key": READER, "api_secret": SECRETS[ALICE, HMAC]},
-    "clumsy": {"api_key": "too-short", "api_secret": SECRETS[ALICE, HMAC]},
-    ALICE: keys_of(HMAC)[ALICE],
-}
-PLACE = new(ALICE, "mine", "BUY", "59000", "0.1", want=None).request
-NOT_PERMITTED = Refused(-2015, "Invalid API-key, IP, or permissions for action.", 401)
-OUTSIDE = Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
-AHEAD = Refused(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-REFUSALS = {
-    "forger": Refused(-1022, "Signature for this request is not valid."),
-    "stranger": NOT_PERMITTED,
-    "reader": NOT_PERMITTED,
-    "clumsy": Refused(-2014, "API-key format invalid.", 401),
-}
 
 
 def each(clients):
@@ -256,25 +338,6 @@ def test_a_tiny_amount_that_the_sdk_writes_with_an_exponent_is_refused(market, s
 
 
 # ---- by its own clock
-
-
-def timeless(value):
-    """Return a value whose times are told as the word, and the times."""
-    times = []
-
-    def of(one):
-        if isinstance(one, Refused):
-            return replace(one, data=of(one.data))
-        if isinstance(one, dict):
-            return {key: of(v) for key, v in one.items()}
-        if isinstance(one, list):
-            return list(map(of, one))
-        if isinstance(one, int) and one > NOW // 2:
-            times.append(one)
-            return "time"
-        return one
-
-    return of(value), times
 
 
 @each(ALL)

@@ -51,32 +51,39 @@ def api_key(who, kind):
     return f"{who}{kind}".ljust(64, "x")
 
 
-SECRETS = {
-    (ALICE, "HMAC"): "a" * 64,
-    (BOB, "HMAC"): "b" * 64,
-    **{(who, "RSA"): _pem(generate_private_key(65537, 2048)) for who in (ALICE, BOB)},
-    **{(who, "ED25519"): _pem(Ed25519PrivateKey.generate()) for who in (ALICE, BOB)},
-}
-"""What signs: these signatures are functions of their payload, so that new keys change no reply."""
+@functools.cache
+def secret_of(who, kind):
+    """Return what signs: these signatures are functions of their payload, so new keys change no reply."""
+    match kind:
+        case "HMAC":
+            return who[0] * 64
+        case "RSA":
+            return _pem(generate_private_key(65537, 2048))
+        case _:
+            return _pem(Ed25519PrivateKey.generate())
+
+
 READER = "r" * 64
 """A key of alice's that may read but not trade; its secret is that of her HMAC key."""
 
 
 @functools.cache  # reading a PEM takes its time
 def key_of(who, kind):
-    return Key(api_key(who, kind), SECRETS[who, kind])
+    return Key(api_key(who, kind), secret_of(who, kind))
 
 
 def keys_of(kind):
     """Return what a client is told of the keys of both, as the clients of the SDK's kind name it."""
     name = "api_secret" if kind == "HMAC" else "private_key"
-    return {who: {"api_key": api_key(who, kind), name: SECRETS[who, kind]} for who in (ALICE, BOB)}
+    return {
+        who: {"api_key": api_key(who, kind), name: secret_of(who, kind)} for who in (ALICE, BOB)
+    }
 
 
 def _keys(who):
     kept = [ApiKey(key_of(who, kind).api_key, who, key_of(who, kind).public()) for kind in KINDS]
     if who == ALICE:
-        secret = Key(READER, SECRETS[ALICE, "HMAC"]).public()
+        secret = Key(READER, secret_of(ALICE, "HMAC")).public()
         kept.append(ApiKey(READER, who, secret, frozenset({"USER_DATA"})))
     return kept
 
@@ -99,10 +106,12 @@ def exchange(market, *, model="self@1", now=NOW, **limits):
 class Twin:
     """An exchange that our own sessions talk to without a socket, one connection for each account."""
 
-    def __init__(self, gateway, *, kind="HMAC", now=NOW, askers=(ALICE, BOB)):
+    def __init__(self, gateway, *, kind="HMAC", now=NOW, askers=(ALICE, BOB), options=None):
         self.gateway, self.now = gateway, now
         self.ours = {who: ClientSession(key_of(who, kind)) for who in askers}
-        self.theirs = {who: ServerSession(Options(), connected_since_ms=now) for who in askers}
+        self.theirs = {
+            who: ServerSession(options or Options(), connected_since_ms=now) for who in askers
+        }
         for _ in askers:
             gateway.connect(ADDRESS, now)
 

@@ -19,16 +19,23 @@ _HERE = ("127.0.0.1", "::1", "localhost", None)
 
 
 class _Clock:
-    """`time.time`, which clients take for their timestamps: it can be made to stand still."""
+    """`time.time` and `time.time_ns`, which clients look up for each timestamp: they can be stopped."""
 
     def __init__(self):
-        self.runs, self.stands_at = time.time, None
+        self._time, self._time_ns, self.stands_at_ms = time.time, time.time_ns, None
+        time.time, time.time_ns = self.time, self.time_ns
 
-    def __call__(self):
-        return self.runs() if self.stands_at is None else self.stands_at
+    def time(self):
+        stands = self.stands_at_ms
+        return (
+            self._time() if stands is None else (stands + 0.5) / 1000
+        )  # int(1000 * …) is it again
+
+    def time_ns(self):
+        return self._time_ns() if self.stands_at_ms is None else self.stands_at_ms * 1_000_000
 
 
-_clock = time.time = _Clock()
+_clock = _Clock()
 
 
 def _loopback_only(event, arguments):
@@ -54,8 +61,7 @@ def talk(converse):
 
 
 def _outcomes(converse, url, calls, together, options):
-    now = options.pop("now", None)
-    _clock.stands_at = None if now is None else (now + 0.5) / 1000  # int(… * 1000) gives now again
+    _clock.stands_at_ms = options.pop("now", None)
     try:
         return converse(url, calls, together, **options)
     except Exception:
