@@ -31,6 +31,6 @@ def html_card(title: str, lines: Mapping[str, str], note: str = "") -> str:
         '<div style="display:inline-block;border:1px solid rgba(128,128,128,.4);'
         'border-radius:6px;padding:.6em 1em">'
         f'<div style="font-weight:600;margin-bottom:.4em">{escape(title)}</div>'
-        '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+        '<table style="border-collapse:collapse;color:inherit;font-variant-numeric:tabular-nums">'
         f"{cells}</table>{below}</div>"
     )

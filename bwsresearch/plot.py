@@ -120,6 +120,8 @@ def price(ax: "Axes", stamps: Stamps, closes: Floats, symbol: str, quote: str) -
 
 def fills(ax: "Axes", stamps: Stamps, prices: Floats, bought: npt.NDArray[np.bool_]) -> "Axes":
     """Mark buys with green triangles upwards, sales with red ones downwards; say so of too many."""
+    if not len(stamps):
+        return ax
     if len(stamps) > _MANY_FILLS:
         ax.set_title(f"{len(stamps):,} fills, too many to mark", loc="right", fontsize="small")
         return ax
@@ -156,6 +158,9 @@ def worth(ax: "Axes", stamps: Stamps, values: Floats, quote: str) -> "Axes":
     ax.plot(
         *thinned(stamps, values), color=_BLUE, linewidth=1.3, drawstyle="steps-post", marker=marker,
     )  # fmt: skip
+    if len(values) == 1:  # else the axis would show years
+        hour = np.timedelta64(1, "h")
+        ax.set_xlim(stamps[0] - hour, stamps[0] + hour)
     _dress(ax, "Equity", quote)
     return ax
 
