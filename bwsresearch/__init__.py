@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Timeout,
         UnknownOrder,
     )
-    from bwsresearch.history import agg_trades, depth, klines, trades
+    from bwsresearch.history import agg_trades, all_orders, depth, klines, my_trades, trades
     from bwsresearch.local import connect
     from bwsresearch.paper_account import Paper, paper
 
@@ -60,11 +60,13 @@ __all__ = [
     "UnknownOrder",
     "agg_trades",
     "aio",
+    "all_orders",
     "backtest",
     "cache",
     "connect",
     "depth",
     "klines",
+    "my_trades",
     "paper",
     "run",
     "trades",
@@ -95,7 +97,7 @@ _HOME: Final = {
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
     "backtesting": ("Result", "Rules", "backtest"),
-    "history": ("agg_trades", "depth", "klines", "trades"),
+    "history": ("agg_trades", "all_orders", "depth", "klines", "my_trades", "trades"),
 }
 _MODULES: Final = ("aio", "cache")
 

@@ -77,7 +77,7 @@ class Lane:
         Raises:
             ServerError: when the result is no rows.
         """
-        text = await self._raw(request)
+        text = await self.text(request)
         try:
             return decode(text)
         except BadRow as error:
@@ -85,7 +85,8 @@ class Lane:
                 f"the server sent a broken page: {error}", method=request.method
             ) from None
 
-    async def _raw(self, request: Request[Any]) -> bytes:
+    async def text(self, request: Request[Any]) -> bytes:
+        """Return the JSON text of the result; a rate limit is waited for as long as it says."""
         while True:
             await self._open.wait()
             try:

@@ -6,6 +6,7 @@ the millisecond that the exchange shows by default: what a source adds below it 
 that rows are the same whether they came as milliseconds, as microseconds or from an archive.
 """
 
+from bwsresearch.tables.accounts import all_orders_frame, my_trades_frame
 from bwsresearch.tables.arrow import arrow_schema, checked_arrow, from_arrow, to_arrow
 from bwsresearch.tables.columns import (
     BadRow,
@@ -44,6 +45,7 @@ __all__ = [
     "Column",
     "Columns",
     "Schema",
+    "all_orders_frame",
     "arrow_schema",
     "ascends",
     "checked",
@@ -59,6 +61,7 @@ __all__ = [
     "length",
     "micros",
     "millis",
+    "my_trades_frame",
     "sliced",
     "to_arrow",
     "unique",
