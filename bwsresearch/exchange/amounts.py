@@ -78,10 +78,10 @@ def counted(values: npt.NDArray[np.generic], step: int = 1) -> Ints:
     Raises:
         ValueError: when one is too large for 64 bits.
     """
+    most = min(_MOST_STEPS * step // UNIT, _MOST_STEPS) - 1
+    if len(values) and float(values.max()) > most:
+        raise ValueError(f"an amount is {float(values.max()):.0f}, must be at most {most}")
     whole, parts = split(values)
-    most = _MOST_STEPS * step // UNIT - 1
-    if len(whole) and int(whole.max()) > most:
-        raise ValueError(f"an amount is {int(whole.max())}, must be at most {most}")
     if not UNIT % step:
         return whole * (UNIT // step) + (parts + step // 2) // step
     return (counted(values) + step // 2) // step

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bwsresearch.exchange.amounts import Ints
 
-__all__ = ["BELL_SD", "Keys", "bell", "key", "keys", "share_of", "uniform"]
+__all__ = ["BELL_SD", "Keys", "bell", "key", "keys", "uniform"]
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
@@ -61,8 +61,3 @@ def bell(of: Keys) -> Ints:
     for shift in (16, 32, 48):
         total += (of >> np.uint64(shift)) & _HALF
     return total.view(np.int64) - 131_070
-
-
-def share_of(total: Ints, of: Keys) -> Ints:
-    """Return a whole number in [0, total) for each key; `total` is below 2**47."""
-    return (total * uniform(of)) >> 16

@@ -3,7 +3,8 @@
 All but two trades follow the path and a tilted draw; the two that are left share what is missing, at
 two neighbouring prices. So the sums come out exactly. A side of so few trades that no two are free
 (possible only for recorded bars) comes as near as it can: prices, counts and quantity hold, and the
-quote volume is off by the rest.
+quote volume is off by the rest. So is one of a single price whose trades' quotes are rounded down, by
+less than 1e-8 a trade.
 """
 
 from dataclasses import dataclass
