@@ -102,10 +102,10 @@ class Bridge:
         __tracebackhide__ = True
         if self.is_here:
             return self._nested(make(), timeout)
-        woken: queue.SimpleQueue[object] = queue.SimpleQueue()
+        woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         with Interrupt(functools.partial(woken.put, None)) as interrupt:
             future = asyncio.run_coroutine_threadsafe(make(), self._started())
-            future.add_done_callback(woken.put)
+            future.add_done_callback(lambda _: woken.put(None))
             try:
                 wait(future, woken, interrupt, timeout)
                 return future.result()
@@ -117,6 +117,9 @@ class Bridge:
                 raise SystemExit from None  # in a daemon thread, which the process leaves behind
             finally:
                 future.cancel()
+                # The task goes with it, and Python loses a KeyboardInterrupt that is raised in the
+                # callbacks of its end: here Ctrl-C is only noted.
+                del future
 
     async def await_(self, coro: Coroutine[Any, Any, T]) -> T:
         """Run `coro` on the bridge's loop and wait for it on the caller's, whichever that is."""

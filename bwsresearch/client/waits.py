@@ -25,7 +25,7 @@ _LONG_S: Final = 3600.0
 
 def wait(
     future: Future[Any],
-    woken: "queue.SimpleQueue[object]",
+    woken: "queue.SimpleQueue[None]",
     interrupt: Interrupt,
     timeout: float | None,
 ) -> None:

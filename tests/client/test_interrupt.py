@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import threading
+import weakref
 
 import pytest
 
@@ -69,6 +70,24 @@ async def test_ctrl_c_between_fast_calls_never_breaks_the_client(exchange, scrip
         assert await running.line() == "go"
         os.kill(running.pid, signal.SIGINT)
     assert await running.end() == (0, ["Ping()"], "")
+
+
+def test_a_task_never_ends_where_python_would_lose_ctrl_c(bridge):
+    unshielded = signal.getsignal(signal.SIGINT)
+    ended = []
+    kept = []
+
+    def note(_):
+        is_main = threading.current_thread() is threading.main_thread()
+        ended.append(is_main and signal.getsignal(signal.SIGINT) is unshielded)
+
+    async def work():
+        kept.append(weakref.ref(asyncio.current_task(), note))
+
+    for _ in range(200):
+        bridge.run(work())
+    bridge.stop()
+    assert ended == [False] * 200
 
 
 async def test_a_users_own_handler_is_called_and_the_call_goes_on(scripted, script):
