@@ -14,7 +14,9 @@ from bwsresearch.exchange.trading.liquidity import (
 
 __all__ = ["from_plain", "to_plain"]
 
-_KINDS: Final[dict[str, Any]] = {kind.__name__: kind for kind in (Print, BookSeen, BookChange, BarOpened, BarSeen)}
+_KINDS: Final[dict[str, Any]] = {
+    kind.__name__: kind for kind in (Print, BookSeen, BookChange, BarOpened, BarSeen)
+}
 _BOOKS: Final = (BookSeen, BookChange)
 
 
