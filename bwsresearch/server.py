@@ -7,6 +7,7 @@ that long after its request came. Source: web-socket-api.md, "General API inform
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import signal
 import ssl as tls
 import threading
@@ -32,6 +33,8 @@ from bwsresearch.protocol.session import Options, ServerSession, options
 __all__ = ["PATH", "Server", "hosted", "run", "serve"]
 
 PATH: Final = "/ws-api/v3"
+_LOG: Final = logging.getLogger(__name__)
+_LOG.setLevel(logging.INFO)  # at DEBUG websockets writes frames, which have keys and signatures
 _WAITING: Final = 1000
 """Replies that a connection may have unread before its requests are left unread too."""
 
@@ -261,6 +264,7 @@ async def serve(
         max_size=gateway.config.net.max_frame,
         ping_interval=None,  # ours have the exchange's payload
         close_timeout=1.0,
+        logger=_LOG,
         server_header=None,
     ) as listener:
         server.port = next(iter(listener.sockets)).getsockname()[1]

@@ -7,6 +7,7 @@ as an error of this package that names the server and the cure.
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import re
 import ssl as tls
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ from bwsresearch.protocol.messages import ErrorBody, failure
 __all__ = ["Endpoint", "Transport", "WebSocketEndpoint"]
 
 _PRODUCTION: Final = re.compile(r"(^|\.)binance\.(com|us|me|je|sg)$")
+_LOG: Final = logging.getLogger(__name__)
+_LOG.setLevel(logging.INFO)  # at DEBUG websockets writes frames, which have keys and signatures
 _CLOSE_S: Final = 1.0
 """How long a closing connection waits for the server's good-bye."""
 
@@ -145,6 +148,7 @@ class WebSocketEndpoint:
                 ping_interval=self.ping_interval,
                 ping_timeout=self.ping_timeout,
                 close_timeout=_CLOSE_S,
+                logger=_LOG,
                 ssl=(self.ssl or True) if self.is_encrypted else None,
             )
         except InvalidStatus as error:
