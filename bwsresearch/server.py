@@ -34,7 +34,7 @@ __all__ = ["PATH", "Server", "hosted", "run", "serve"]
 
 PATH: Final = "/ws-api/v3"
 _LOG: Final = logging.getLogger(__name__)
-_LOG.setLevel(logging.INFO)  # at DEBUG websockets writes frames, which have keys and signatures
+_LOG.setLevel(logging.WARNING)  # at DEBUG websockets writes frames, which have keys and signatures
 _WAITING: Final = 1000
 """Replies that a connection may have unread before its requests are left unread too."""
 

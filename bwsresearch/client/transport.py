@@ -37,7 +37,7 @@ __all__ = ["Endpoint", "Transport", "WebSocketEndpoint"]
 
 _PRODUCTION: Final = re.compile(r"(^|\.)binance\.(com|us|me|je|sg)$")
 _LOG: Final = logging.getLogger(__name__)
-_LOG.setLevel(logging.INFO)  # at DEBUG websockets writes frames, which have keys and signatures
+_LOG.setLevel(logging.WARNING)  # at DEBUG websockets writes frames, which have keys and signatures
 _CLOSE_S: Final = 1.0
 """How long a closing connection waits for the server's good-bye."""
 
