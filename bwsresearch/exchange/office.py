@@ -17,6 +17,7 @@ from bwsresearch.exchange.keyring import Keyring, Signed
 from bwsresearch.exchange.rows import decimal
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.engine import Engine
+from bwsresearch.exchange.trading.events import balance_update
 from bwsresearch.exchange.trading.liquidity import MarketEvent, Print
 from bwsresearch.exchange.trading.sightings import to_plain
 from bwsresearch.exchange.trading.state import state_hash
@@ -295,7 +296,10 @@ class Office:
             self.deposits = {who: units for who, units in self.deposits.items() if who[0] != name}
         if self.journal is not None:
             body = {"account": name, "asset": asset, "units": amount}
-            self.journal.step(step, self.journal.add("deposit", now_ms, body))
+            number = self.journal.add("deposit", now_ms, body)
+            self.journal.step(step, number)
+            event = balance_update(asset, amount, now_ms)
+            self.journal.add("evt", now_ms, {"account": name, "body": event, "cause": number})
         self._commit()
 
 

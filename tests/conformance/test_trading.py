@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from bwsresearch.exchange.journal import Journal, parsed
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.session import Options
 
@@ -28,6 +29,7 @@ from .traded import (
     api_key,
     exchange,
     keys_of,
+    money,
     new,
     result_or_refusal,
     secret_of,
@@ -254,6 +256,47 @@ def test_only_an_ed25519_key_logs_on(kind, market, speaker, running):
     )  # fmt: skip
     assert logon["refused"] == {"code": NOT_PERMITTED.code, "msg": NOT_PERMITTED.msg}
     assert status["ok"]["apiKey"] is None
+
+
+MODELS = {
+    "executionReport": "ExecutionReport",
+    "outboundAccountPosition": "OutboundAccountPosition",
+    "balanceUpdate": "BalanceUpdate",
+}
+
+
+@pytest.fixture(scope="module")
+def told_of(market):
+    """The events that the user data streams of both tell of, in their order."""
+    lines = []
+    twin = Twin(exchange(market, journal=Journal(lines.append)))
+    for step in TRADING:
+        twin.ask(step.who, step.request)
+    records = map(parsed, b"".join(lines).splitlines())
+    return [record["body"] for record in records if record["k"] == "evt"]
+
+
+def test_the_strict_models_of_the_sdk_take_every_event(told_of, speaker, running, market):
+    calls = [(None, f"model {MODELS[one['e']]}", {"value": one}) for one in told_of]
+    outcomes = speaker(SDK.script).ask(running(exchange(market)), calls)
+    assert {outcome["ok"]["e"] for outcome in outcomes} == MODELS.keys()
+    for event, outcome in zip(told_of, outcomes, strict=True):
+        assert without_none(outcome["ok"]) == without_none(event)
+        assert outcome["unknown"] == ["e"]  # what tells which model it is
+
+
+def test_events_tell_of_what_is_kept_from_trading(told_of):
+    # faqs/stp_faq.md: A is all that was prevented of the order so far, B what this event prevented.
+    found = [
+        (one["c"], one["X"], one["A"], one["B"], one["v"], one["U"])
+        for one in told_of
+        if one.get("x") == "TRADE_PREVENTION"
+    ]
+    assert found == [
+        ("self-1", "EXPIRED_IN_MATCH", money("0.2"), money("0.2"), 1, 2),
+        ("self-2", "EXPIRED_IN_MATCH", money("0.1"), money("0.1"), 2, 2),
+        ("ask-2", "PARTIALLY_FILLED", money("0.1"), money("0.1"), 2, 14),
+    ]
 
 
 # ---- what it may not

@@ -91,7 +91,7 @@ def _keys(who):
 START = {"BTC": "10", "USDT": "1000000", "BNB": "5"}
 
 
-def exchange(market, *, model="self@1", now=NOW, **limits):
+def exchange(market, *, model="self@1", now=NOW, journal=None, **limits):
     """Return an exchange where both have START; bob pays his commissions in BNB."""
     limits = {"connections_5m": 10**6, "weight_per_minute": 10**6, **limits}
     config = Config.of({"model": {"id": model}, "limits": limits})
@@ -100,7 +100,7 @@ def exchange(market, *, model="self@1", now=NOW, **limits):
         AccountSpec(ALICE, balances, keys=_keys(ALICE)),
         AccountSpec(BOB, balances, Commission(in_bnb=True), _keys(BOB)),
     ]
-    return Gateway(market, config, opened(market, accounts, config, now_ms=now))
+    return Gateway(market, config, opened(market, accounts, config, now_ms=now, journal=journal))
 
 
 class Twin:

@@ -100,8 +100,8 @@ def _conditionals(report: Report) -> Json:
         found["J"] = order.ticket.strategy_type
     if report.execution == "TRADE_PREVENTION":
         found |= {
-            "A": decimal(report.prevented_qty),
-            "B": decimal(report.prevented),
+            "A": decimal(report.prevented),
+            "B": decimal(report.prevented_qty),
             "u": -1,
             "U": report.other_order_id,
         }

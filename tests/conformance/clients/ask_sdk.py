@@ -1,6 +1,7 @@
 """binance-sdk-spot: `Spot(config_ws_api=…).websocket_api`, answers as its own strict models.
 
 Each answer is told twice: as it came, and as its model sees it, with the fields that no model knows.
+A call "model NAME" asks nothing, and tells what that model makes of `value`.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import logging
 from binance_common.configuration import ConfigurationWebSocketAPI
 from binance_common.constants import TimeUnit
 from binance_sdk_spot.spot import Spot
+from binance_sdk_spot.websocket_api import models
 from binance_sdk_spot.websocket_api.models import ExchangeInfoResponse, MyFiltersResponse
 from pydantic import BaseModel
 from talk import askers, each, talk
@@ -66,6 +68,9 @@ async def asked(url, calls, together, keys, options):
     apis = {who: await connected(url, keys.get(who, {}), options) for who in askers(calls)}
 
     async def ask(who, name, arguments):
+        if name.startswith("model "):
+            model = getattr(models, name.removeprefix("model ")).from_dict(arguments["value"])
+            return {"ok": model.to_dict(), "unknown": unknown(model)}
         return outcome(name, await getattr(apis[who], name)(**arguments))
 
     outcomes = await each(ask, calls, together)
