@@ -1,6 +1,7 @@
 """Clients that we did not write trade with each other as on the exchange: every reply is the same."""
 
 import contextlib
+import json
 import re
 import time
 from dataclasses import replace
@@ -8,9 +9,9 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from bwsresearch.exchange.journal import Journal, parsed
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.session import Options
+from bwsresearch.protocol.signing import payload
 
 from .asked import NOW
 from .conftest import served
@@ -27,7 +28,9 @@ from .traded import (
     Step,
     Twin,
     api_key,
+    events_of,
     exchange,
+    key_of,
     keys_of,
     money,
     new,
@@ -258,6 +261,28 @@ def test_only_an_ed25519_key_logs_on(kind, market, speaker, running):
     assert status["ok"]["apiKey"] is None
 
 
+def as_text(value):
+    """Return a parameter as clients write it that know strings alone."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "written"), [("v3/", dict), ("", lambda p: {n: as_text(v) for n, v in p.items()}),
+                            ("", lambda p: dict(reversed(p.items())))],
+    ids=["version", "all-as-text", "in-any-order"],
+)  # fmt: skip
+def test_a_request_may_be_written_in_many_ways(prefix, written, market, replies):
+    twin, key = Twin(exchange(market)), {who: key_of(who, HMAC) for who in (ALICE, BOB)}
+    for number, (step, reply) in enumerate(zip(TRADING, replies, strict=True)):
+        who = step.who
+        params = step.request.params() | {"timestamp": NOW, "apiKey": key[who].api_key}
+        params = written(params)
+        texts = {name: as_text(value) for name, value in params.items()}
+        params["signature"] = key[who].sign(payload(texts))
+        frame = {"id": number, "method": prefix + step.request.method, "params": params}
+        assert twin.say(who, json.dumps(frame)) == reply | {"id": number}, str(step)
+
+
 MODELS = {
     "executionReport": "ExecutionReport",
     "outboundAccountPosition": "OutboundAccountPosition",
@@ -267,13 +292,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def told_of(market):
-    """The events that the user data streams of both tell of, in their order."""
-    lines = []
-    twin = Twin(exchange(market, journal=Journal(lines.append)))
-    for step in TRADING:
-        twin.ask(step.who, step.request)
-    records = map(parsed, b"".join(lines).splitlines())
-    return [record["body"] for record in records if record["k"] == "evt"]
+    return events_of(market)
 
 
 def test_the_strict_models_of_the_sdk_take_every_event(told_of, speaker, running, market):

@@ -29,6 +29,7 @@ from .traded import (
     NOW,
     TRADING,
     Twin,
+    events_of,
     exchange,
     key_of,
     new,
@@ -352,3 +353,19 @@ def test_conditional_fields_stand_in_the_order_of_the_binary_form(method, market
                 assert own == sorted(own, key=fields.index), str(step)
                 seen |= set(own)
     assert len(seen) > 4
+
+
+EVENTS = {
+    "001_outboundaccountposition.json": "outboundAccountPosition",
+    "002_balanceupdate.json": "balanceUpdate",
+    "003_executionreport.json": "executionReport",
+}
+
+
+@needs_documents
+@pytest.mark.parametrize("file", EVENTS)
+def test_events_have_the_documented_form(file, market):
+    documented = real("doc_examples", "user_data_events", file)["events"][0]["frame"]["event"]
+    documented.pop("v", None)  # of orders alone that were kept from trading with their own account
+    found = next(one for one in events_of(market) if one["e"] == EVENTS[file])
+    assert comparable(found, set()) == comparable(documented, set())

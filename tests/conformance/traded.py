@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.journal import Journal, parsed
 from bwsresearch.exchange.keyring import ApiKey
 from bwsresearch.exchange.opening import AccountSpec, opened
 from bwsresearch.exchange.trading.accounts import Commission
@@ -118,10 +119,17 @@ class Twin:
     def ask(self, who, request):
         """Return the whole reply to a request."""
         _, frame = self.ours[who].send(request, now_ms=self.now)
-        call = self.theirs[who].receive(frame)
-        text = self.gateway.handle(call, self.theirs[who], ADDRESS, self.now).text
+        text = self._answer(who, frame)
         self.ours[who].receive(text)
         return json.loads(text)
+
+    def say(self, who, frame):
+        """Return the whole reply to a frame."""
+        return json.loads(self._answer(who, frame))
+
+    def _answer(self, who, frame):
+        call = self.theirs[who].receive(frame)
+        return self.gateway.handle(call, self.theirs[who], ADDRESS, self.now).text
 
 
 # ---- what comes of it
@@ -623,3 +631,13 @@ SESSION = [
     Step(ALICE, methods.SessionStatus()),
 ]
 """The same, without a signature to each."""
+
+
+def events_of(market):
+    """Return what the user data streams of both tell of it, in its order."""
+    lines = []
+    twin = Twin(exchange(market, journal=Journal(lines.append)))
+    for step in TRADING:
+        twin.ask(step.who, step.request)
+    records = map(parsed, b"".join(lines).splitlines())
+    return [record["body"] for record in records if record["k"] == "evt"]
