@@ -261,6 +261,54 @@ def test_only_an_ed25519_key_logs_on(kind, market, speaker, running):
     assert status["ok"]["apiKey"] is None
 
 
+ONLY_WHEN_REFUSED = {
+    "order.place",
+    "order.cancel",
+    "order.cancelReplace",
+    "openOrders.cancelAll",
+}
+"""What costs nothing when it succeeds (CHANGELOG.md, 2026-04-02), and 1 when it does not."""
+WEIGHTS = {
+    "order.test": 1,
+    "order.amend.keepPriority": 4,
+    "account.status": 20,
+    "order.status": 4,
+    "allOrders": 20,
+    "account.rateLimits.orders": 40,
+    "account.commission": 20,
+    "order.amendments": 4,
+    "myFilters": 40,
+}
+
+
+def weight(step, is_success):
+    sent, method = step.request.sent(), step.request.method
+    if method in ONLY_WHEN_REFUSED:
+        return 0 if is_success else 1
+    if method == "openOrders.status":
+        return 6 if "symbol" in sent else 80
+    if method == "myTrades":  # what cannot be read is charged with the least there is
+        return 5 if "order_id" in sent or sent.keys() >= {"from_id", "start_time"} else 20
+    if method == "myPreventedMatches":
+        return 20 if "order_id" in sent else 2
+    return 20 if "compute_commission_rates" in sent else WEIGHTS[method]
+
+
+def test_each_request_is_charged_with_its_weight(replies):
+    used = 4  # for two connections
+    for step, reply in zip(TRADING, replies, strict=True):
+        used += weight(step, reply["status"] == 200)
+        assert reply["rateLimits"][-1]["count"] == used, str(step)
+
+
+def test_orders_are_counted_where_they_are_placed(replies):
+    for step, reply in zip(TRADING, replies, strict=True):
+        kinds = [(one["rateLimitType"], one["interval"]) for one in reply["rateLimits"]]
+        is_placed = step.request.method in ("order.place", "order.cancelReplace")
+        counts = [("ORDERS", "SECOND"), ("ORDERS", "DAY")] if is_placed else []
+        assert kinds == [*counts, ("REQUEST_WEIGHT", "MINUTE")], str(step)
+
+
 def as_text(value):
     """Return a parameter as clients write it that know strings alone."""
     return value if isinstance(value, str) else json.dumps(value)
