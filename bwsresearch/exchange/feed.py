@@ -106,9 +106,12 @@ class Feed:
             last = min(upto_ms - _MEMORY_MS, next_open(interval, upto_ms, -1))
             after_ms = max(after_ms, next_open(interval, last, 0) - 1)
         at = next_open(interval, after_ms, 0)
+        # A bar's first price counts as known when it opens, whenever its first trade is. Of the bar
+        # that runs, nothing else is looked at.
+        known_ms = next_open(interval, upto_ms)
         while at <= upto_ms:
             window = Window(at, upto_ms, _PAGE)
-            rows = msgspec.json.decode(self.market.klines(symbol, interval, window, upto_ms))
+            rows = msgspec.json.decode(self.market.klines(symbol, interval, window, known_ms))
             for row in rows:
                 open_time, close_time = row[0], row[6]
                 if after_ms < open_time:

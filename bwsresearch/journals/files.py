@@ -257,7 +257,7 @@ def taken_up(folder: str | Path, *, fsync: Fsync = "group") -> tuple[JournalFile
 
 def _next_run(folder: Path) -> str:
     """Return a name that sorts behind those of all earlier runs, whatever the clock says."""
-    runs = (file.name.split("-")[1] for file in _ordered(folder))
+    runs = (file.name.split("-")[1] for file in folder.glob(_PATTERN))
     return f"{max([time.time_ns(), *(int(run) + 1 for run in runs if run.isdecimal())]):019d}"
 
 

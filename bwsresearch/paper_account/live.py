@@ -75,10 +75,10 @@ class ServerClock:
     def __call__(self) -> int:
         return self._zero_ms + time.monotonic_ns() // 1_000_000
 
-    async def learn(self) -> None:
+    async def learn(self, *, anew: bool = False) -> None:
         """Ask for the time, unless it was asked for lately and this machine has not slept since."""
         before, wall = time.monotonic(), time.time()
-        if self._learned_s is not None:
+        if self._learned_s is not None and not anew:
             passed = before - self._learned_s
             is_awake = abs((wall - self._wall_s) - passed) < _DISAGREE_S
             if passed < _GOOD_FOR_S and is_awake:

@@ -54,7 +54,7 @@ def bought_for(quote: Decimal, price: Decimal, info: SymbolInfo) -> Decimal:
         raise ValueError(f"limit is {price}, must be above 0")
     quantity = _rounded(quote / price, info.step_size, ROUND_FLOOR)
     if quantity <= 0 < quote:
-        raise ValueError(f"quote is {quote}, buys less than {info.step_size} at {price}; give more")
+        raise ValueError(f"quote is {quote}, buys less than {info.step_size.normalize():f} at {price}; give more")
     return quantity
 
 
@@ -67,7 +67,7 @@ def _stepped(value: Amount, step: Decimal, name: str, *, is_floor: bool) -> Deci
     rounding = ROUND_FLOOR if is_floor else ROUND_CEILING
     stepped = nearest if is_meant else _rounded(number, step, rounding)
     if not stepped and number:
-        raise ValueError(f"{name} is {value!r}, less than the step {step:f}; give more")
+        raise ValueError(f"{name} is {value!r}, less than the step {step.normalize():f}; give more")
     return stepped
 
 

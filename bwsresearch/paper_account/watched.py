@@ -11,7 +11,7 @@ from bwsresearch.client.bridge import Bridge
 from bwsresearch.client.connection import Connection
 from bwsresearch.errors import BadParameter, BadSymbol, BinanceError, Disconnected, RateLimited
 from bwsresearch.exchange.office import JournalFailure, Office
-from bwsresearch.exchange.trading.liquidity import Print
+from bwsresearch.exchange.trading.liquidity import MarketEvent, Print
 from bwsresearch.journals import JournalError
 from bwsresearch.local import LocalEndpoint, Onward
 from bwsresearch.paper_account.live import Reach, ServerClock, Watch
@@ -23,6 +23,9 @@ _EVERY_S: Final = 2.0
 """Between two looks at symbols with open orders, in the background."""
 _FEW: Final = 5
 """With more symbols than these the looks are further apart: each weighs about 10."""
+_WRONG_MS: Final = 1000
+"""A trade so far ahead shows that the time is not known."""
+_TRIES: Final = 3
 _PAUSE_S: Final = 60.0
 """After a limit was reached that does not say when it opens."""
 
@@ -137,14 +140,25 @@ class Watched(AsyncClient):
             return
         for _ in range(2):
             reach = self._reach(symbol) if is_shallow else Reach()
-            is_watched = symbol in self.open_symbols()
-            last = office.prints.get(symbol)
-            news = await watch.news(symbol, last, reach, is_watched=is_watched)
-            if isinstance(self._now, Onward):
-                self._now.go_on_from(max((e.time for e in news if isinstance(e, Print)), default=0))
+            news = await self._news(watch, source.clock, symbol, reach)
             office.observe(news, self._now())
             if not venue.waiting:
                 break  # else a stop was met, and trades with the book after that
+
+    async def _news(
+        self, watch: Watch, clock: ServerClock, symbol: str, reach: Reach
+    ) -> list[MarketEvent]:
+        """Return what is new of a symbol; no trade of it is later than the exchange's time."""
+        last, is_watched = self.office.prints.get(symbol), symbol in self.open_symbols()
+        for _ in range(_TRIES):
+            news = await watch.news(symbol, last, reach, is_watched=is_watched)
+            latest = max((event.time for event in news if isinstance(event, Print)), default=0)
+            if latest < self._now() + _WRONG_MS:
+                break
+            await clock.learn(anew=True)  # the server's clock was set, or this machine's
+        if isinstance(self._now, Onward):
+            self._now.go_on_from(latest)
+        return news
 
     def _reach(self, symbol: str) -> Reach:
         book = self.office.engine.venues[symbol].book
