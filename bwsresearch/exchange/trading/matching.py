@@ -73,7 +73,8 @@ class Matching:
             part = min(size, left * UNIT // price)
             taken.append((price, part))
             left -= notional(price, part)
-            if part < size:
+            # It has all when the rest of the amount buys no step more, also where a level ends with it.
+            if part < size or left * UNIT // price < venue.filters.step:
                 is_short = False
                 break
         total = sum(part for _, part in taken)

@@ -130,6 +130,13 @@ def test_a_quote_amount_that_empties_the_book_expires(floor):
     assert (order.status, text(order.executed)) == ("EXPIRED", "1")
 
 
+@pytest.mark.parametrize("amount", ["100", "100.0009"])
+def test_a_quote_amount_that_ends_with_the_book_is_filled(floor, amount):
+    floor.place("alice", "SELL", price="100", qty="1")
+    order = floor.place("bob", "BUY", "MARKET", quote_order_qty=amount)
+    assert (order.status, text(order.executed), text(order.quote)) == ("FILLED", "1", "100")
+
+
 def test_a_quote_amount_below_the_least_quantity_names_the_filter(floor):
     floor.place("alice", "SELL", price="900000", qty="1")
     assert refusal(floor.place, "bob", "BUY", "MARKET", quote_order_qty="8") == (
