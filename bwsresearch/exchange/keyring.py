@@ -86,11 +86,14 @@ class Keyring:
         """Return who logs on; only Ed25519 keys may.
 
         Raises:
-            Refusal: as `verified`; -2015 for a key of another kind.
+            Refusal: as `verified`; -2028 for a key of another kind.
         """
         signed = self.verified(credentials, "SIGNED", None, now_ms)
-        if signed.key.public is None or signed.key.public.scheme != "ED25519":
-            raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
+        scheme = "HMAC" if signed.key.public is None else signed.key.public.scheme
+        if scheme != "ED25519":
+            # Received from the exchange with an HMAC key; not in its documents.
+            name = "HMAC-SHA-256" if scheme == "HMAC" else scheme
+            raise Refusal(-2028, f"{name} API key is not supported.")
         return signed
 
 

@@ -41,6 +41,7 @@ _KINDS: Final[Mapping[int, type[BinanceError]]] = {
     -1022: BadKey,
     -2014: BadKey,
     -2015: BadKey,
+    -2028: BadKey,
     -1021: ClockSkew,
     -1013: OrderRejected,
     -2010: OrderRejected,

@@ -257,7 +257,8 @@ def test_only_an_ed25519_key_logs_on(kind, market, speaker, running):
         running(exchange(market)), [SDK.spelled(one.request, ALICE) for one in steps],
         keys=keys_of(kind), now=NOW,
     )  # fmt: skip
-    assert logon["refused"] == {"code": NOT_PERMITTED.code, "msg": NOT_PERMITTED.msg}
+    name = {"HMAC": "HMAC-SHA-256"}.get(kind, kind)
+    assert logon["refused"] == {"code": -2028, "msg": f"{name} API key is not supported."}
     assert status["ok"]["apiKey"] is None
 
 

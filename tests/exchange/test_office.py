@@ -70,7 +70,8 @@ def test_the_percent_encoded_payload_is_accepted_unless_strict():
 
 
 def test_an_hmac_key_cannot_log_on(lab):
-    assert lab.error("alice", "session.logon")[:2] == (401, -2015)
+    msg = "HMAC-SHA-256 API key is not supported."
+    assert lab.error("alice", "session.logon") == (400, -2028, msg)
     status = lab.result(None, "session.status")
     assert (status["apiKey"], status["authorizedSince"]) == (None, None)
 

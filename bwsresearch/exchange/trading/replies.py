@@ -312,10 +312,10 @@ def account_status(
     }
     return {
         **{f"{name}Commission": rate * _BASIS // 100_000_000 for name, rate in four.items()},
+        "commissionRates": {name: decimal(rate) for name, rate in four.items()},
         "canTrade": True,
         "canWithdraw": False,
         "canDeposit": False,
-        "commissionRates": {name: decimal(rate) for name, rate in four.items()},
         "brokered": False,
         "requireSelfTradePrevention": False,
         "preventSor": False,
