@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bwsresearch.exchange.amounts import UNIT, Amounts, Ints, scaled
 from bwsresearch.exchange.market import Bars
 
-__all__ = ["BUY", "SELL", "Cells", "Grid", "joined", "merged", "shares"]
+__all__ = ["BUY", "NOTHING", "SELL", "Cells", "Grid", "joined", "merged", "shares"]
 
 BUY: Final = 0
 SELL: Final = 1
@@ -123,6 +123,12 @@ class Cells:
             scaled(self.lots[BUY], grid.step),
             scaled(self.atoms[BUY], grid.atom),
         )
+
+
+_NONE: Final[Ints] = np.zeros(0, np.int64)
+_NEITHER: Final[Ints] = np.zeros((2, 0), np.int64)
+NOTHING: Final = Cells(*[_NONE] * 7, *[_NEITHER] * 4)
+"""No cells at all."""
 
 
 def _both(counts: Ints, step: int) -> Amounts:

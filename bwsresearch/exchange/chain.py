@@ -7,8 +7,6 @@ so that every moment is reached at once and nothing need be stored. Coarser bars
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -17,50 +15,28 @@ import numpy.typing as npt
 from bwsresearch.enums import Interval
 from bwsresearch.exchange import edges, ticks
 from bwsresearch.exchange.amounts import Ints
-from bwsresearch.exchange.cells import Cells, Grid, joined, merged
+from bwsresearch.exchange.cells import NOTHING, Cells, Grid, joined, merged
 from bwsresearch.exchange.market import AggTrades, Trades
 from bwsresearch.exchange.noise import key
 from bwsresearch.exchange.refine import refined
 from bwsresearch.exchange.seconds import grouped, seconds
 from bwsresearch.exchange.sides import ENOUGH
+from bwsresearch.exchange.source import Source, used_up
 from bwsresearch.exchange.ticks import Ticks
 from bwsresearch.times import DAY_MS, STEP_MS, next_open, open_time
 
-__all__ = ["Chain", "Source"]
+__all__ = ["Chain"]
 
 _Mask = npt.NDArray[np.bool_]
 _KEPT: Final = 100_000
 """How many refined cells a chain remembers, since questions come in clusters."""
+_SEEN: Final = 16
+"""How many cells a chain remembers the trades of."""
 _HOURLY: Final[Ints] = np.array([
     104, 96, 90, 86, 84, 86, 94, 104, 114, 120, 122, 122,
     130, 156, 178, 182, 174, 160, 144, 132, 126, 122, 118, 110,
 ], np.int64)  # fmt: skip
 """How busy the hours of a day are, UTC; 128 is average."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Cells of one interval over the whole history, and the ids that are used up before each."""
-
-    interval: Interval
-    cells: Cells
-
-    @cached_property
-    def _upto(self) -> Ints:
-        return _upto(self.cells)
-
-    def ids(self, index: int) -> Ints:
-        """Return the first aggregate-trade id and trade id of a cell; of what follows the last."""
-        return self._upto[:, index]
-
-    def index(self, number: int, which: int) -> int:
-        """Return the cell that holds an aggregate trade (0) or trade (1)."""
-        return int(np.searchsorted(self._upto[which], number, side="right")) - 1
-
-
-def _upto(cells: Cells) -> Ints:
-    counts = np.stack([cells.aggs.sum(axis=0), cells.trades.sum(axis=0)])
-    return np.concatenate([np.zeros((2, 1), np.int64), np.cumsum(counts, axis=1)], axis=1)
 
 
 def _links(interval: Interval) -> list[Interval]:
@@ -82,9 +58,11 @@ class Chain:
     def __init__(self, root: int, source: Source, grid: Grid) -> None:
         self.source, self.grid = source, grid
         self._links = _links(source.interval)
+        self._last = len(self._links) - 1
         self._roots = [key(root, interval) for interval in self._links]
         self._cache: OrderedDict[tuple[int, bytes], Cells] = OrderedDict()
         self._size = 0
+        self._seen: dict[int, Ticks] = {}
 
     def cells(self, interval: Interval, start_ms: int, end_ms: int, *, shift_ms: int = 0) -> Cells:
         """Return whole cells of `interval` with an open time in [start_ms, end_ms).
@@ -94,10 +72,12 @@ class Chain:
         first = open_time(interval, start_ms + shift_ms) - shift_ms
         first = first if first >= start_ms else next_open(interval, first + shift_ms) - shift_ms
         if first >= end_ms:
-            return self.source.cells.part(slice(0, 0))
+            return NOTHING
         after = next_open(interval, end_ms - 1 + shift_ms) - shift_ms
-        if interval == "1s" and self._links[-1] == "1m":
-            minutes = self._finest(first, after)
+        if interval in self._links and not shift_ms % STEP_MS.get(interval, DAY_MS):
+            return self._at(self._links.index(interval), first, after)
+        if interval == "1s":
+            minutes = self._at(self._last, first, after)
             return seconds(minutes, self._ticks(minutes), self.grid).within(first, after)
         fine, _ = self._cover(
             first,
@@ -108,10 +88,7 @@ class Chain:
             ),
         )
         starts = edges.starts(interval, fine.open_time, shift_ms)
-        ends = edges.ends(interval, starts, shift_ms)
-        if np.array_equal(fine.open_time, starts) and np.array_equal(fine.end_time, ends):
-            return fine
-        return merged(fine, starts, ends)
+        return merged(fine, starts, edges.ends(interval, starts, shift_ms))
 
     def total(self, start_ms: int, end_ms: int) -> Cells:
         """Return what happened in [start_ms, end_ms) as one cell; none when the source lacks it."""
@@ -129,7 +106,7 @@ class Chain:
 
     def ids_at(self, time_ms: int) -> tuple[int, int]:
         """Return the ids of the next aggregate trade and trade at or after a time."""
-        opens = self.source.cells.open_time
+        opens = self.source.open_time
         index = int(np.searchsorted(opens, time_ms, side="right")) - 1
         if index < 0:
             return 0, 0
@@ -159,9 +136,9 @@ class Chain:
         The finest cells that do not are returned apart.
         """
         parts: list[Cells] = []
-        rest = self.source.cells
+        rest = self.source.within(start_ms, end_ms)
         for link in range(len(self._links)):
-            rest = (self._children(link, rest) if link else rest).within(start_ms, end_ms)
+            rest = self._children(link, rest).within(start_ms, end_ms) if link else rest
             whole = is_whole(rest)
             if whole.all():
                 parts.append(rest)
@@ -202,12 +179,24 @@ class Chain:
         least = ENOUGH * (STEP_MS[interval] // STEP_MS["1m"])
         return refined(parents, k, self._roots[link], self.grid, least=least, activity=activity)
 
-    def _finest(self, start_ms: int, end_ms: int) -> Cells:
-        """Return the cells of the last link that overlap [start_ms, end_ms)."""
-        return self._cover(start_ms, end_ms, lambda some: np.zeros(len(some), np.bool_))[1]
+    def _at(self, link: int, start_ms: int, end_ms: int) -> Cells:
+        """Return the cells of a link that overlap [start_ms, end_ms)."""
+        found = self.source.within(start_ms, end_ms)
+        for number in range(1, link + 1):
+            found = self._children(number, found).within(start_ms, end_ms)
+        return found
 
     def _ticks(self, cells: Cells) -> Ticks:
-        return ticks.ticks(cells, self._roots[-1], self.grid)
+        """Return the trades of cells of the last link."""
+        if len(cells) > 1:
+            return ticks.ticks(cells, self._roots[self._last], self.grid)
+        # One cell is asked for again and again: what has happened in it until now, its last trade.
+        name = int(cells.open_time[0]) if len(cells) else -1
+        if name not in self._seen:
+            if len(self._seen) >= _SEEN:
+                self._seen.clear()
+            self._seen[name] = ticks.ticks(cells, self._roots[self._last], self.grid)
+        return self._seen[name]
 
     def _ticks_from(
         self, first: int, limit: int, end_ms: int, which: int
@@ -215,10 +204,10 @@ class Chain:
         """Return ticks from the cell that holds id `first` on, enough for `limit`, and their ids."""
         agg, trade, start_ms = self._found(max(first, 0), which)
         needed = max(first, 0) - (agg, trade)[which] + limit
-        span = 4 * STEP_MS[self._links[-1]]
+        span = 4 * STEP_MS[self._links[self._last]]
         while True:
             until = min(start_ms + span, end_ms)
-            cells = self._finest(start_ms, until)
+            cells = self._at(self._last, start_ms, until)
             counts = (cells.trades if which else cells.aggs).sum(axis=0)
             cut = int(np.searchsorted(np.cumsum(counts), needed)) + 1
             if cut <= len(cells) or until >= end_ms:
@@ -228,15 +217,15 @@ class Chain:
 
     def _found(self, number: int, which: int) -> tuple[int, int, int]:
         """Return the first ids and the open time of the finest cell that holds id `number`."""
-        source = self.source.cells
-        index = min(self.source.index(number, which), len(source))
-        ids = self.source.ids(index).copy()
+        source = self.source
+        index = min(source.index(number, which), len(source))
+        ids = source.ids(index).copy()
         if index == len(source):
             return int(ids[0]), int(ids[1]), int(source.end_time[-1]) if len(source) else 0
-        cell = source.part(slice(index, index + 1))
+        cell = source.within(int(source.open_time[index]), int(source.end_time[index]))
         for link in range(1, len(self._links)):
             cells = self._children(link, cell)
-            upto = _upto(cells)
+            upto = used_up(cells)
             child = int(np.searchsorted(upto[which], number - ids[which], side="right")) - 1
             ids += upto[:, child]
             cell = cells.part(slice(child, child + 1))

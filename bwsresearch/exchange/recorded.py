@@ -20,7 +20,7 @@ from bwsresearch.enums import INTERVALS, Interval
 from bwsresearch.exchange import edges, rows
 from bwsresearch.exchange.amounts import UNIT, Ints, counted, split
 from bwsresearch.exchange.cells import Cells, Grid
-from bwsresearch.exchange.chain import Chain, Source
+from bwsresearch.exchange.chain import Chain
 from bwsresearch.exchange.listing import assets, listed
 from bwsresearch.exchange.market import (
     AggTrades,
@@ -33,6 +33,7 @@ from bwsresearch.exchange.market import (
 )
 from bwsresearch.exchange.noise import key
 from bwsresearch.exchange.replay import RecordedBook
+from bwsresearch.exchange.source import Source
 from bwsresearch.exchange.sums import coarser
 from bwsresearch.exchange.tape import Tape
 from bwsresearch.exchange.views import View

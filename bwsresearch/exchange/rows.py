@@ -4,6 +4,7 @@ A number's digits are looked up four at a time in tables of 32-bit words, each w
 matrix with one line per row; leading zeros and padding are null bytes, which are deleted in the end.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -37,6 +38,7 @@ _LAST: Final[_Words] = np.array([str(i).rjust(4, "\0") for i in range(10_000)], 
 """Without leading zeros."""
 _LEADING: Final[_Words] = np.where(np.arange(10_000) > 0, _LAST, 0).astype(np.uint32)
 """Nothing at all for 0, which others follow."""
+_NOTHING: Final[_Words] = np.zeros(1, np.uint32)
 _FLAG: Final[_Words] = np.frombuffer(b"false\0\0\0true\0\0\0\0", np.uint32).reshape(2, 2)
 
 
@@ -149,9 +151,10 @@ def _flag(values: npt.NDArray[np.bool_]) -> list[_Words]:
 
 def _joined(count: int, line: Sequence[_Piece]) -> _Words:
     """Return the pieces of every row side by side."""
-    texts = [_text(piece) if isinstance(piece, str) else np.zeros(1, np.uint32) for piece in line]
-    words = np.empty((count, sum(map(len, texts))), np.uint32)
-    words[:] = np.concatenate(texts)
+    texts = [_text(piece) if isinstance(piece, str) else _NOTHING for piece in line]
+    row = np.concatenate(texts)
+    words = np.empty((count, len(row)), np.uint32)
+    words[:] = row
     at = 0
     for piece, text in zip(line, texts, strict=True):
         if not isinstance(piece, str):
@@ -160,12 +163,14 @@ def _joined(count: int, line: Sequence[_Piece]) -> _Words:
     return words
 
 
+@functools.cache
 def _text(text: str) -> _Words:
     return np.frombuffer(text.encode() + bytes(-len(text) % 4), np.uint32)
 
 
 def _array(rows: _Words) -> bytes:
-    return b"[" + rows.tobytes().translate(None, b"\0")[:-1] + b"]"
+    text = rows.tobytes().translate(None, b"\0")
+    return b"".join((b"[", memoryview(text)[:-1], b"]"))
 
 
 def _blob(rows: _Words) -> Blob:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bwsresearch.enums import Interval
-from bwsresearch.exchange.cells import Cells, joined
+from bwsresearch.exchange.cells import NOTHING, Cells, joined
 from bwsresearch.exchange.chain import Chain
 from bwsresearch.exchange.ladder import ladder
 from bwsresearch.exchange.market import (
@@ -109,12 +109,12 @@ class View:
 
     def _lots_per_second(self, now_ms: int) -> int:
         """Return how much was traded in a second of the last cell of the source that is over."""
-        cells = self.chain.source.cells
-        index = int(np.searchsorted(cells.end_time, now_ms + 1, side="right")) - 1
+        source = self.chain.source
+        index = int(np.searchsorted(source.end_time, now_ms + 1, side="right")) - 1
         if index < 0:
             return 0
-        length = int(cells.end_time[index] - cells.open_time[index])
-        return int(cells.lots[:, index].sum()) * 1000 // length
+        start, end = int(source.open_time[index]), int(source.end_time[index])
+        return int(source.within(start, end).lots.sum()) * 1000 // (end - start)
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ class _Series:
 
     def oldest(self, start_ms: int, stop_ms: int, limit: int) -> Cells:
         """Return the first bars with an open time in [start_ms, stop_ms)."""
-        cells = self.view.chain.source.cells
-        found = [cells.part(slice(0, 0))]
+        source = self.view.chain.source
+        found = [NOTHING]
         at, missing = start_ms, limit
         while missing > 0 and at < stop_ms:
-            index = int(np.searchsorted(cells.end_time, at, side="right"))
-            if index == len(cells):
+            index = int(np.searchsorted(source.end_time, at, side="right"))
+            if index == len(source):
                 break
-            at = max(at, self._open(int(cells.open_time[index])))
+            at = max(at, self._open(int(source.open_time[index])))
             after = min(self._next(at - 1, missing + 1), stop_ms)
             found.append(self._between(at, after).part(slice(0, missing)))
             missing -= len(found[-1])
@@ -144,17 +144,17 @@ class _Series:
 
     def newest(self, stop_ms: int, limit: int) -> Cells:
         """Return the last bars with an open time before `stop_ms`."""
-        cells = self.view.chain.source.cells
-        found = [cells.part(slice(0, 0))]
+        source = self.view.chain.source
+        found = [NOTHING]
         end, missing = stop_ms, limit
         while missing > 0:
             edge = self._next(
                 end - 1, 1
             )  # a bar that opens before the end may begin to trade after it
-            index = int(np.searchsorted(cells.open_time, edge)) - 1
+            index = int(np.searchsorted(source.open_time, edge)) - 1
             if index < 0:
                 break
-            begin = self._next(min(edge, int(cells.end_time[index])) - 1, 1 - missing)
+            begin = self._next(min(edge, int(source.end_time[index])) - 1, 1 - missing)
             found.append(self._between(begin, end))
             missing -= len(found[-1])
             end = begin
