@@ -18,7 +18,7 @@ from bwsresearch.exchange.amounts import Ints
 from bwsresearch.exchange.cells import BUY, SELL, Cells, Grid
 from bwsresearch.exchange.noise import Keys, uniform
 
-__all__ = ["ENOUGH", "Side", "singles", "sold", "worth"]
+__all__ = ["ENOUGH", "Takers", "singles", "sold", "worth"]
 
 _Mask = npt.NDArray[np.bool_]
 _SOLVERS_SHARE: Final = 6
@@ -71,21 +71,38 @@ def worth(price: Ints, lots: Ints, count: Ints, grid: Grid) -> Ints:
 
 
 @dataclass(frozen=True)
-class Side:
-    """The trades that one side's takers made."""
+class Takers:
+    """Aggregate trades by who took: those of the buyers of each cell, then those of the sellers.
 
-    cells: Cells
+    A party is the one or the other of a cell. `low` to `atoms` are of parties, in that order; `party`
+    says, ascending, whose each trade is; it and the rest are of trades.
+    """
+
     grid: Grid
-    side: int
-    cell: Ints
+    low: Ints
+    high: Ints
+    aggs: Ints
+    trades: Ints
+    lots: Ints
+    atoms: Ints
+    party: Ints
     path: Ints
     fixed: _Mask
     noise: Keys
 
+    @classmethod
+    def of(
+        cls, cells: Cells, grid: Grid, party: Ints, path: Ints, fixed: _Mask, noise: Keys
+    ) -> "Takers":
+        """Return the takers of cells; `party` ascends."""
+        low, high = np.tile(cells.low, 2), np.tile(cells.high, 2)
+        sums = (cells.aggs.ravel(), cells.trades.ravel(), cells.lots.ravel(), cells.atoms.ravel())
+        return cls(grid, low, high, *sums, party, path, fixed, noise)
+
     def solved(self) -> tuple[Ints, Ints, Ints]:
-        """Return price, lots and count of each, so that the cell's sums come out."""
+        """Return price, lots and count of each, so that the party's sums come out."""
         first, last = self._free
-        is_solver = np.zeros(len(self.cell), np.bool_)
+        is_solver = np.zeros(len(self.party), np.bool_)
         is_solver[first[first >= 0]] = is_solver[last[last >= 0]] = True
         count = self._counts(is_solver)
         weights = np.where(is_solver, 0, self._sizes())
@@ -97,7 +114,7 @@ class Side:
         if len(wrong):
             self._shrink(price, lots, count, wrong)
             self._share(price, lots, count, wrong)
-        few = np.flatnonzero((first == last) & (self.cells.aggs[self.side] > 0))
+        few = np.flatnonzero((first == last) & (self.aggs > 0))
         if len(few):
             self._few(price, lots, count, few)
         return price, lots, count
@@ -108,93 +125,95 @@ class Side:
         return (one * two >> 20) + 8
 
     @cached_property
+    def _mean(self) -> npt.NDArray[np.float64]:
+        """The mean price of each party, in ticks."""
+        return self.grid.price(self.atoms, np.maximum(self.lots, 1))
+
+    @cached_property
     def _free(self) -> tuple[Ints, Ints]:
-        """Per cell, the two trades with a free price that are nearest to the mean price.
+        """Per party, the two trades with a free price that are nearest to the mean price.
 
         They are the same where there is only one; -1 without any.
         """
-        mean = self.cells.mean_price(self.side, self.grid)[self.cell]
+        mean = self._mean[self.party]
         far = np.abs(self.path - mean)
         order = np.flatnonzero(~self.fixed)
         order = order[np.argsort(-far[order], kind="stable")]
-        nearest, next_ = np.full((2, len(self.cells)), -1)
-        nearest[self.cell[order]] = order  # the last to be written is the nearest
-        order = order[nearest[self.cell[order]] != order]
-        next_[self.cell[order]] = order
+        nearest, next_ = np.full((2, len(self.lots)), -1)
+        nearest[self.party[order]] = order  # the last to be written is the nearest
+        order = order[nearest[self.party[order]] != order]
+        next_[self.party[order]] = order
         return nearest, np.where(next_ < 0, nearest, next_)
 
     def _counts(self, is_solver: _Mask) -> Ints:
         """Return how many trades each aggregate trade stands for; a solver is a single trade."""
-        extra = self.cells.trades[self.side] - self.cells.aggs[self.side]
+        extra = self.trades - self.aggs
         weights = np.where(is_solver, 0, 1 + uniform(self.noise, 40))
         alone = self._sum(weights) == 0
-        weights = np.where(alone[self.cell], 1, weights)
+        weights = np.where(alone[self.party], 1, weights)
         return 1 + self._shares(extra, weights)
 
     def _rest(self, count: Ints) -> Ints:
         """Return what is left to share out when every trade has a lot and the solvers their part."""
-        lots = self.cells.lots[self.side] - self._sum(count)
+        lots = self.lots - self._sum(count)
         return lots - lots // _SOLVERS_SHARE
 
     def _tilted(self, weights: Ints) -> Ints:
-        cells, cell = self.cells, self.cell
-        place = (self.path - cells.low[cell]) * 1024 // np.maximum(cells.high - cells.low, 1)[cell]
+        party, span = self.party, np.maximum(self.high - self.low, 1)
+        place = (self.path - self.low[party]) * 1024 // span[party]
         total = np.maximum(self._sum(weights), 1)
         mean = self._sum(weights * place) / total
         variance = np.maximum(self._sum(weights * place * place) / total - mean * mean, 1.0)
-        span = np.maximum(cells.high - cells.low, 1)
-        wanted = (self.cells.mean_price(self.side, self.grid) - cells.low) * 1024 / span
+        wanted = (self._mean - self.low) * 1024 / span
         slope = np.clip(wanted - mean, -1024, 1024) / variance
-        factor = np.clip(1.0 + slope[cell] * (place - mean[cell]), 0.05, 8.0)
+        factor = np.clip(1.0 + slope[party] * (place - mean[party]), 0.05, 8.0)
         return np.where(weights > 0, (weights * 16 * factor).astype(np.int64) + 1, 0)
 
     @cached_property
     def _bounds(self) -> tuple[Ints, Ints]:
-        """Where the trades of each cell begin and end."""
-        ends = np.searchsorted(self.cell, np.arange(len(self.cells)), side="right")
+        """Where the trades of each party begin and end."""
+        ends = np.searchsorted(self.party, np.arange(len(self.lots)), side="right")
         return np.concatenate([np.zeros(1, np.int64), ends[:-1]]), ends
 
     def _sum(self, values: Ints) -> Ints:
-        """Return the sum over each cell."""
+        """Return the sum over each party."""
         running = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
         begins, ends = self._bounds
         return running[ends] - running[begins]
 
     def _shares(self, total: Ints, weights: Ints) -> Ints:
-        """Return the total of each cell split over its trades by weight, exactly."""
+        """Return the total of each party split over its trades by weight, exactly."""
         running = np.concatenate([np.zeros(1, np.int64), np.cumsum(weights)])
         begins, ends = self._bounds
         offset = running[begins]
         whole = np.maximum(running[ends] - offset, 1)
-        inner = running[1:] - offset[self.cell]
+        inner = running[1:] - offset[self.party]
         quotient = total // whole
         rest = total - quotient * whole
-        size, q, r = whole[self.cell], quotient[self.cell], rest[self.cell]
+        size, q, r = whole[self.party], quotient[self.party], rest[self.party]
         return q * weights + r * inner // size - r * (inner - weights) // size
 
-    def _share(self, price: Ints, lots: Ints, count: Ints, cells: Ints) -> None:
-        """Let two free trades of each of `cells` have what is missing, at neighbouring prices."""
-        a, b = (one[cells] for one in self._free)
-        low, high = self.cells.low[cells], self.cells.high[cells]
+    def _share(self, price: Ints, lots: Ints, count: Ints, parties: Ints) -> None:
+        """Let two free trades of each of `parties` have what is missing, at neighbouring prices."""
+        a, b = (one[parties] for one in self._free)
+        low, high = self.low[parties], self.high[parties]
         others = worth(price, lots, count, self.grid)
         others[a] = others[b] = lots[a] = lots[b] = 0
-        size = self.cells.lots[self.side][cells] - self._sum(lots)[cells]
-        level, upper = self._split(
-            self.cells.atoms[self.side][cells] - self._sum(others)[cells], size
-        )
+        size = self.lots[parties] - self._sum(lots)[parties]
+        level, upper = self._split(self.atoms[parties] - self._sum(others)[parties], size)
         price[a] = np.clip(level, low, high)
         price[b] = np.clip(level + (upper > 0), low, high)
         lots[b] = np.where(upper > 0, upper, size // 2)
         lots[a] = size - lots[b]
 
-    def _shrink(self, price: Ints, lots: Ints, count: Ints, cells: Ints) -> None:
-        """Make all trades of cells as small as can be, and as near to the mean price."""
-        inside = np.isin(self.cell, cells)
+    def _shrink(self, price: Ints, lots: Ints, count: Ints, parties: Ints) -> None:
+        """Make all trades of parties as small as can be, and as near to the mean price."""
+        inside = np.isin(self.party, parties)
         lots[inside] = count[inside]
         inside &= ~self.fixed
-        cell = self.cell[inside]
-        level = np.rint(self.cells.mean_price(self.side, self.grid)[cell]).astype(np.int64)
-        price[inside] = np.clip(level, self.cells.low[cell], self.cells.high[cell])
+        party = self.party[inside]
+        level = np.rint(self._mean[party]).astype(np.int64)
+        price[inside] = np.clip(level, self.low[party], self.high[party])
 
     def _split(self, missing: Ints, size: Ints) -> tuple[Ints, Ints]:
         """Return the lower price, and the lots at one tick more, of `size` lots worth `missing`."""
@@ -219,21 +238,21 @@ class Side:
                 break
         return level, upper
 
-    def _few(self, price: Ints, lots: Ints, count: Ints, cells: Ints) -> None:
-        """Share the lots of cells with one free trade, or none, so that little is missing."""
-        bound = np.flatnonzero(self.fixed & np.isin(self.cell, cells))
-        self._shrink(price, lots, count, cells)
-        lowest, highest = np.full((2, len(self.cells)), -1)
+    def _few(self, price: Ints, lots: Ints, count: Ints, parties: Ints) -> None:
+        """Share the lots of parties with one free trade, or none, so that little is missing."""
+        bound = np.flatnonzero(self.fixed & np.isin(self.party, parties))
+        self._shrink(price, lots, count, parties)
+        lowest, highest = np.full((2, len(self.lots)), -1)
         order = bound[np.argsort(price[bound], kind="stable")]
-        highest[self.cell[order]] = order
-        lowest[self.cell[order[::-1]]] = order[::-1]
-        low, high, free = lowest[cells], highest[cells], self._free[0][cells]
+        highest[self.party[order]] = order
+        lowest[self.party[order[::-1]]] = order[::-1]
+        low, high, free = lowest[parties], highest[parties], self._free[0][parties]
         alone = low < 0
         low, high = np.where(alone, free, low), np.where(alone, free, high)
         free = np.where(alone, -1, free)
         price[free[free >= 0]] = price[low[free >= 0]]
-        rest = self.cells.lots[self.side][cells] - self._sum(count)[cells]
-        missing = self._products[cells] - self._sum(price * lots)[cells] - rest * price[low]
+        rest = self.lots[parties] - self._sum(count)[parties]
+        missing = self._products[parties] - self._sum(price * lots)[parties] - rest * price[low]
         gap = price[high] - price[low]
         # Lots at the higher price, and what they leave for the free trade's price to make up.
         more = np.clip(missing // np.maximum(gap, 1), 0, rest) * (gap > 0)
@@ -245,19 +264,19 @@ class Side:
         moved, free, low = factor[has_free], free[has_free], low[has_free]
         lots[low] -= moved
         lots[free] += moved
-        cell = self.cell[free]
+        party = self.party[free]
         wanted = price[free] + way[has_free]
-        price[free] = np.clip(wanted, self.cells.low[cell], self.cells.high[cell])
+        price[free] = np.clip(wanted, self.low[party], self.high[party])
 
     @cached_property
     def _products(self) -> Ints:
-        """Price × lots of the side of each cell; about that, where parts of an atom are cut off."""
+        """Price × lots of the side of each party; about that, where parts of an atom are cut off."""
         units, parts = self.grid.ratio
-        atoms = self.cells.atoms[self.side]
+        atoms = self.atoms
         return atoms if parts == 1 else atoms * parts // units
 
     def _missing(self, price: Ints, lots: Ints, count: Ints) -> Ints:
-        return self.cells.atoms[self.side] - self._sum(worth(price, lots, count, self.grid))
+        return self.atoms - self._sum(worth(price, lots, count, self.grid))
 
 
 def _factors(missing: Ints, most: Ints) -> tuple[Ints, Ints]:

@@ -10,7 +10,7 @@ from bwsresearch.exchange.cells import BUY, SELL, Cells, Grid
 from bwsresearch.exchange.market import AggTrades, Trades
 from bwsresearch.exchange.noise import Keys, bell, keys, uniform
 from bwsresearch.exchange.paths import NATURAL, stretched
-from bwsresearch.exchange.sides import Side, singles, sold
+from bwsresearch.exchange.sides import Takers, singles, sold
 
 __all__ = ["Ticks", "agg_trades", "ticks", "trades"]
 
@@ -42,11 +42,11 @@ def ticks(cells: Cells, root: int, grid: Grid) -> Ticks:
     noise = keys(root, cells.open_time[cell], number)
     price, fixed = _path(cells.part(total > 0), total[total > 0], noise)
     is_sell = sold(cells, cell, number, price, fixed, noise, grid)
-    lots, count = np.zeros_like(price), np.zeros_like(price)
-    for side in (BUY, SELL):
-        where = np.flatnonzero(is_sell == bool(side))
-        one = Side(cells, grid, side, cell[where], price[where], fixed[where], noise[where])
-        price[where], lots[where], count[where] = one.solved()
+    lots, count = np.empty_like(price), np.empty_like(price)
+    by = np.concatenate([np.flatnonzero(~is_sell), np.flatnonzero(is_sell)])
+    party = cell[by] + len(cells) * is_sell[by]
+    takers = Takers.of(cells, grid, party, price[by], fixed[by], noise[by])
+    price[by], lots[by], count[by] = takers.solved()
     return Ticks(_times(cells, cell, number, total, noise), price, lots, count, is_sell)
 
 
