@@ -7,6 +7,7 @@ so that every moment is reached at once and nothing need be stored. Coarser bars
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = ["Chain"]
 _Mask = npt.NDArray[np.bool_]
 _KEPT: Final = 100_000
 """How many refined cells a chain remembers, since questions come in clusters."""
+_FAMILIES: Final = 32
 _SEEN: Final = 16
 """How many cells a chain remembers the trades of."""
 _HOURLY: Final[Ints] = np.array([
@@ -46,6 +48,24 @@ def _links(interval: Interval) -> list[Interval]:
     return [interval, *(one for one in finer if STEP_MS[one] < step)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Cells of a link, which are the children of those that open at `parents`: `k` each, 0 if not alike."""
+
+    link: int
+    parents: Ints
+    k: int
+    children: Cells
+
+    def of(self, parents: Ints) -> Cells | None:
+        """Return the children of some of the parents, one after the other; None if they are not here."""
+        first = int(np.searchsorted(self.parents, parents[0]))
+        same = self.parents[first : first + len(parents)]
+        if not self.k or not np.array_equal(same, parents):
+            return None
+        return self.children.part(slice(first * self.k, (first + len(parents)) * self.k))
+
+
 class Chain:
     """One symbol's market, from `source` down to trades.
 
@@ -60,7 +80,7 @@ class Chain:
         self._links = _links(source.interval)
         self._last = len(self._links) - 1
         self._roots = [key(root, interval) for interval in self._links]
-        self._cache: OrderedDict[tuple[int, bytes], Cells] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, bytes], _Family] = OrderedDict()
         self._size = 0
         self._seen: dict[int, Ticks] = {}
 
@@ -156,17 +176,24 @@ class Chain:
         name = link, parents.open_time.tobytes()
         if name in self._cache:
             self._cache.move_to_end(name)
-            return self._cache[name]
+            return self._cache[name].children
+        for one in reversed(self._cache.values()):
+            if one.link == link and (some := one.of(parents.open_time)) is not None:
+                return some
         span = parents.end_time - parents.open_time
-        if int(span.min()) == int(span.max()):
+        alike = int(span.min()) == int(span.max())
+        if alike:
             children = self._refined(link, parents, int(span[0]))
         else:  # months
             each = [self._refined(link, parents.part(span == one), one) for one in np.unique(span)]
             children = _sorted(joined(each))
-        self._cache[name] = children
+        k = len(children) // len(parents) if alike else 0
+        self._cache[name] = _Family(link, parents.open_time, k, children)
         self._size += len(children)
-        while self._size > _KEPT and len(self._cache) > 1:
-            self._size -= len(self._cache.popitem(last=False)[1])
+        while self._size > _KEPT or len(self._cache) > _FAMILIES:
+            if len(self._cache) == 1:
+                break
+            self._size -= len(self._cache.popitem(last=False)[1].children)
         return children
 
     def _refined(self, link: int, parents: Cells, span_ms: int) -> Cells:

@@ -241,6 +241,9 @@ def test_months_alone_are_refined_to_days_and_below():
     rows = between(market, S, "1d", START, LATER, LATER)
     assert [row[0] for row in rows] == [START + i * DAY for i in range(60)]
     assert made_of_bars(rows, "1M") == days
+    for number in (40, 0, 59):  # found among those of both months, of 31 and of 29 days
+        at = START + number * DAY
+        assert between(market, S, "1d", at, at + DAY, LATER) == rows[number : number + 1]
     minutes = between(market, S, "1m", START + 40 * DAY, START + 41 * DAY, LATER)
     assert made_of_bars(minutes, "1d") == rows[40:41]
     last = market.trades(S, Ids(None, 1), START + 40 * DAY)
