@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bwsresearch.local import default
+
 # The same examples on every machine, and no clock that could fail a test on a busy one.
 settings.register_profile(
     "repeatable",
@@ -25,6 +27,12 @@ def cache_dir(tmp_path, monkeypatch):
     for name in ("BWS_SERVER", "BWS_API_KEY", "BWS_API_SECRET", "BWS_PRIVATE_KEY"):
         monkeypatch.delenv(name, raising=False)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_default(monkeypatch):
+    """A client that one test connects is not the default of the next."""
+    monkeypatch.setattr(default, "_default", [])
 
 
 @pytest.fixture(scope="session")

@@ -21,12 +21,6 @@ from bwsresearch.tables import DEPTH, KLINES, TRADES
 NOW_MS = 1_700_000_000_000
 
 
-@pytest.fixture(autouse=True)
-def _no_default(monkeypatch):
-    """A test's default client is its own."""
-    monkeypatch.setattr(default, "_default", [])
-
-
 @pytest.fixture(scope="module")
 def market():
     return SyntheticMarket()

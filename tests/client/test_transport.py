@@ -337,8 +337,7 @@ async def test_the_reason_of_a_close_is_told(scripted, connected):
     )
 
 
-async def test_tls_with_a_private_authority(hosted, authority, monkeypatch):
-    monkeypatch.setattr(default, "_default", [])  # connect makes one that later tests would find
+async def test_tls_with_a_private_authority(hosted, authority):
     exchange = hosted(tls=authority.context)
     assert exchange.url.startswith("wss://127.0.0.1:")
     client = default.connect(exchange.url, ca_file=authority.file)

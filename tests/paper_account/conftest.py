@@ -3,15 +3,8 @@
 import pytest
 
 import bwsresearch as bws
-from bwsresearch.local import default
 
 from .lab import Clock
-
-
-@pytest.fixture(autouse=True)
-def _no_default(monkeypatch):
-    """A test's default client is its own."""
-    monkeypatch.setattr(default, "_default", [])
 
 
 @pytest.fixture
