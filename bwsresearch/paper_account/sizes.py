@@ -54,7 +54,9 @@ def bought_for(quote: Decimal, price: Decimal, info: SymbolInfo) -> Decimal:
         raise ValueError(f"limit is {price}, must be above 0")
     quantity = _rounded(quote / price, info.step_size, ROUND_FLOOR)
     if quantity <= 0 < quote:
-        raise ValueError(f"quote is {quote}, buys less than {info.step_size.normalize():f} at {price}; give more")
+        raise ValueError(
+            f"quote is {quote}, buys less than {info.step_size.normalize():f} at {price}; give more"
+        )
     return quantity
 
 
