@@ -32,6 +32,7 @@ _Piece: TypeAlias = str | _Words
 """Text that all rows share, or each row's word of four characters; null bytes do not count."""
 
 _FOUR: Final[_Words] = np.array([f"{i:04d}" for i in range(10_000)], "S4").view(np.uint32)
+_POINT: Final[_Words] = np.array([f".{i:03d}" for i in range(1_000)], "S4").view(np.uint32)
 _LAST: Final[_Words] = np.array([str(i).rjust(4, "\0") for i in range(10_000)], "S4").view(
     np.uint32
 )
@@ -94,21 +95,22 @@ _VALUES: Final = (
 
 
 def _klines(opens: Ints, closes: Ints, trades: Ints, values: Mapping[str, Amounts]) -> _Words:
-    prices = [_amount(values[name]) for name in _VALUES[:5]]
-    quote, taker, taker_quote = (_amount(values[name]) for name in _VALUES[5:])
-    line: list[_Piece] = ["[", *_whole(opens)]
-    for piece in prices:
-        line += [',"', *piece, '"']
-    line += [",", *_whole(closes), ',"', *quote, '",', *_whole(trades)]
-    line += [',"', *taker, '","', *taker_quote, '","0"],']
+    line: list[_Piece] = ["[", *_whole(opens), ',"']
+    for name in _VALUES[:4]:
+        line += _amount(values[name], '","')
+    line += [*_amount(values["volume"], '",'), *_whole(closes), ',"']
+    line += [*_amount(values["quote_volume"], '",'), *_whole(trades), ',"']
+    for name in _VALUES[6:]:
+        line += _amount(values[name], '","')
+    line.append('0"],')
     return _joined(len(opens), line)
 
 
 def trades_json(trades: Trades) -> bytes:
     """Return trades as the JSON array of the API's objects."""
     line: list[_Piece] = ['{"id":', *_whole(trades.id)]
-    line += [',"price":"', *_units(trades.price), '","qty":"', *_units(trades.qty)]
-    line += ['","quoteQty":"', *_units(trades.quote_qty), '","time":', *_whole(trades.time)]
+    line += [',"price":"', *_units(trades.price), 'qty":"', *_units(trades.qty)]
+    line += ['quoteQty":"', *_units(trades.quote_qty), 'time":', *_whole(trades.time)]
     line += [',"isBuyerMaker":', *_flag(trades.is_buyer_maker), ',"isBestMatch":true},']
     return _array(_joined(len(trades), line))
 
@@ -116,19 +118,26 @@ def trades_json(trades: Trades) -> bytes:
 def agg_trades_json(trades: AggTrades) -> bytes:
     """Return aggregate trades as the JSON array of the API's objects."""
     line: list[_Piece] = ['{"a":', *_whole(trades.id)]
-    line += [',"p":"', *_units(trades.price), '","q":"', *_units(trades.qty)]
-    line += ['","f":', *_whole(trades.first_id), ',"l":', *_whole(trades.last_id)]
+    line += [',"p":"', *_units(trades.price), 'q":"', *_units(trades.qty)]
+    line += ['f":', *_whole(trades.first_id), ',"l":', *_whole(trades.last_id)]
     line += [',"T":', *_whole(trades.time), ',"m":', *_flag(trades.is_buyer_maker), ',"M":true},']
     return _array(_joined(len(trades), line))
 
 
 def _units(amounts: Ints) -> list[_Piece]:
-    return _amount(Amounts(*divided(amounts, UNIT)))
+    return _amount(Amounts(*divided(amounts, UNIT)), '","')
 
 
-def _amount(amounts: Amounts) -> list[_Piece]:
-    high, low = divided(amounts.parts, 10_000)
-    return [*_whole(amounts.whole), ".", _FOUR[high], _FOUR[low]]
+def _amount(amounts: Amounts, behind: str) -> list[_Piece]:
+    """Return amounts and at most three characters behind them, which fill the words that they take."""
+    high, rest = divided(amounts.parts, 100_000)
+    middle, last = divided(rest, 10)
+    return [*_whole(amounts.whole), _POINT[high], _FOUR[middle], _digits(behind)[last]]
+
+
+@functools.cache
+def _digits(behind: str) -> _Words:
+    return np.array([f"{i}{behind}" for i in range(10)], "S4").view(np.uint32)
 
 
 def _whole(numbers: Ints) -> list[_Words]:
@@ -150,13 +159,14 @@ def _flag(values: npt.NDArray[np.bool_]) -> list[_Words]:
 
 
 def _joined(count: int, line: Sequence[_Piece]) -> _Words:
-    """Return the pieces of every row side by side."""
-    texts = [_text(piece) if isinstance(piece, str) else _NOTHING for piece in line]
+    """Return the pieces of every row side by side, behind a word of nothing."""
+    texts = [_NOTHING]
+    texts += [_text(piece) if isinstance(piece, str) else _NOTHING for piece in line]
     row = np.concatenate(texts)
     words = np.empty((count, len(row)), np.uint32)
     words[:] = row
-    at = 0
-    for piece, text in zip(line, texts, strict=True):
+    at = 1
+    for piece, text in zip(line, texts[1:], strict=True):
         if not isinstance(piece, str):
             words[:, at] = piece
         at += len(text)
@@ -169,8 +179,13 @@ def _text(text: str) -> _Words:
 
 
 def _array(rows: _Words) -> bytes:
-    text = rows.tobytes().translate(None, b"\0")
-    return b"".join((b"[", memoryview(text)[:-1], b"]"))
+    """Return rows as a JSON array: their first word is free for its bracket, their last a comma."""
+    if not len(rows):
+        return b"[]"
+    text = rows.view(np.uint8)
+    text[0, 0] = ord("[")
+    text[-1, np.flatnonzero(text[-1])[-1]] = ord("]")
+    return rows.tobytes().translate(None, b"\0")
 
 
 def _blob(rows: _Words) -> Blob:
