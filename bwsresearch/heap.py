@@ -1,6 +1,10 @@
-"""How the C library keeps the memory that pages of rows come and go in."""
+"""How memory is kept that pages of rows come and go in, and when it is searched for cycles."""
 
-__all__ = ["keep"]
+import contextlib
+import gc
+from collections.abc import Iterator
+
+__all__ = ["keep", "uncollected"]
 
 _LARGEST = 16 << 20
 
@@ -15,3 +19,15 @@ def keep() -> None:
     M_MMAP_THRESHOLD. Elsewhere nothing changes.
     """
     bytearray(_LARGEST)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Search for no cycles meanwhile: a million new records have none, and each search visits all."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -149,6 +149,9 @@ def _queue(ahead: int) -> str | None:
     return None if ahead < 0 else decimal(ahead)
 
 
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 def parsed(line: bytes) -> Record:
     """Return the record of a line, without its newline.
 
@@ -158,8 +161,6 @@ def parsed(line: bytes) -> Record:
     at = line.rfind(b',"crc":"')
     if at < 0 or not line.endswith(b'"}'):
         raise Damaged("the line is cut off")
-    text = line[:at] + b"}"
-    if line[at + 8 : -2] != f"{zlib.crc32(text):08x}".encode():
+    if line[at + 8 : -2] != b"%08x" % zlib.crc32(b"}", zlib.crc32(line[:at])):
         raise Damaged("the line's checksum does not fit")
-    record: Record = msgspec.json.decode(text)
-    return record | {"crc": line[at + 8 : -2].decode()}
+    return _decode(line)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 from bwsresearch.exchange.journal import Record
 from bwsresearch.protocol.methods import CATALOGUE
 from bwsresearch.protocol.request import declared
+from bwsresearch.protocol.weights import Fixed, IfRefused
 
 __all__ = ["BALANCES", "EVENTS", "FILLS", "REQUESTS", "Column", "joined"]
 
@@ -148,6 +149,8 @@ def _weight(request: Record, params: Mapping[str, Any], *, is_success: bool) -> 
     rule = kind.weight_rule
     if request.get("refused"):
         return rule.minimum
+    if isinstance(rule, Fixed | IfRefused):
+        return rule.minimum - (rule.refund if is_success else 0)
     sent = {one.name: params[one.wire] for one in declared(kind) if one.wire in params}
     given = {name: value for name, value in sent.items() if value not in (False, "false")}
     return rule(given) - (rule.refund if is_success else 0)

@@ -17,6 +17,7 @@ from typing import Final, Literal, Self, TypeAlias
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
+from bwsresearch import heap
 from bwsresearch.errors import BwsError
 from bwsresearch.exchange.journal import Damaged, Record, parsed
 
@@ -213,6 +214,11 @@ def read(place: str | Path) -> Reading:
     files = _ordered(path)
     if not files:
         raise JournalError(f"{path} holds no journal (journal-*.jsonl); check the path")
+    with heap.uncollected():
+        return _read(files)
+
+
+def _read(files: list[Path]) -> Reading:
     records: list[Record] = []
     torn = 0
     for file in files:

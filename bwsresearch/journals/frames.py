@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bwsresearch import heap
 from bwsresearch.exchange.journal import Record
 from bwsresearch.journals.columns import BALANCES, EVENTS, FILLS, REQUESTS, Column, joined
 from bwsresearch.journals.files import read
@@ -58,11 +59,12 @@ class Frames:
         reply, 0 of an exchange in this process; `weight` what the exchange charges; `params` the
         request as JSON text.
         """
-        replies = {record["of"]: record for record in self._of("res")}
-        rows = [joined(request, replies.get(request["seq"])) for request in self._of("req")]
-        frame = _frame(REQUESTS, rows, decimal=decimal)
-        params = [msgspec.json.encode(row["params"]).decode() for row in rows]
-        return frame.assign(params=np.array(params, dtype=object))
+        with heap.uncollected():
+            replies = {record["of"]: record for record in self._of("res")}
+            rows = [joined(request, replies.get(request["seq"])) for request in self._of("req")]
+            frame = _frame(REQUESTS, rows, decimal=decimal)
+            params = [msgspec.json.encode(row["params"]).decode() for row in rows]
+            return frame.assign(params=np.array(params, dtype=object))
 
     def order_events(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per transition of an order, as it was right after it."""
