@@ -33,10 +33,10 @@ def key(*names: object) -> int:
 
 def keys(root: int | Keys, *parts: Ints | int) -> Keys:
     """Return one key per element of `root` and `parts`, which are broadcast against each other."""
-    mixed = np.asarray(root, np.uint64)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
-        for part in parts:
-            mixed = _mixed(mixed ^ _mixed(np.asarray(part, np.int64).view(np.uint64)))
+    # Never a scalar: those warn when they wrap, as is meant here.
+    mixed: Keys = np.array(root, np.uint64, ndmin=1, copy=None)
+    for part in parts:
+        mixed = _mixed(mixed ^ _mixed(np.array(part, np.int64, ndmin=1, copy=None).view(np.uint64)))
     return mixed
 
 
