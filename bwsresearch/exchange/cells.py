@@ -136,11 +136,12 @@ def _both(counts: Ints, step: int) -> Amounts:
 
 
 def joined(parts: Sequence[Cells]) -> Cells:
-    """Return cells one after the other; one part at least."""
-    if len(parts) == 1:
-        return parts[0]
+    """Return cells one after the other."""
+    some = [part for part in parts if len(part)]
+    if len(some) < 2:
+        return some[0] if some else NOTHING
     return Cells(
-        *(np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in Cells.__slots__)
+        *(np.concatenate([getattr(p, name) for p in some], axis=-1) for name in Cells.__slots__)
     )
 
 

@@ -167,7 +167,7 @@ class Chain:
             if whole.any():
                 parts.append(rest.part(whole))
                 rest = rest.part(~whole)
-        return _sorted(joined(parts)) if parts else rest.part(slice(0, 0)), rest
+        return _sorted(joined(parts)), rest
 
     def _children(self, link: int, parents: Cells) -> Cells:
         """Return the cells of a link that all of `parents`, of the link before, consist of."""

@@ -6,6 +6,7 @@ it never needs more trades than it has. Between those points the path is a rando
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from bwsresearch.exchange.paths import NATURAL, stretched
 from bwsresearch.exchange.volumes import mean, volumes
 
 __all__ = ["refined"]
+
+_PLENTY: Final = 6
+"""Trades with which a child can have any prices: four of its own, and two that its parent binds."""
 
 
 def refined(
@@ -146,9 +150,6 @@ class _Prices:
         first = last - count + 1
         highs, lows = np.maximum(opens, closes), np.minimum(opens, closes)
         holds_high, holds_low = ((first <= at) & (at <= last) for at in (high, low))
-        spare = count - 1 - (count > 1)
-        spare -= holds_high & (high > first) & (high < last)
-        spare -= holds_low & (low > first) & (low < last)
         reach = np.sqrt(self.weights / np.maximum(self.weights.sum(axis=1), 1)[:, None])
         reach *= (cells.high - cells.low)[:, None]
         over = (reach * (uniform(self.noise, 8) + 20_000) / 145_000).astype(np.int64)
@@ -156,8 +157,13 @@ class _Prices:
         # Not as far as the parent's own extremes, which one child has.
         over = np.minimum(over, (cells.high[:, None] - highs) * 3 >> 2)
         under = np.minimum(under, (lows - cells.low[:, None]) * 3 >> 2)
-        can_rise = (spare >= 1) & ~holds_high
-        can_fall = (spare - can_rise >= 1) & ~holds_low
+        can_rise, can_fall = ~holds_high, ~holds_low
+        if int(count.min()) < _PLENTY:
+            spare = count - 1 - (count > 1)
+            spare -= holds_high & (high > first) & (high < last)
+            spare -= holds_low & (low > first) & (low < last)
+            can_rise &= spare >= 1
+            can_fall &= spare - can_rise >= 1
         highs, lows = highs + over * can_rise, lows - under * can_fall
         return (
             np.where(holds_high, cells.high[:, None], highs),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bwsresearch.enums import Interval
-from bwsresearch.exchange.cells import NOTHING, Cells, joined
+from bwsresearch.exchange.cells import Cells, joined
 from bwsresearch.exchange.chain import Chain
 from bwsresearch.exchange.ladder import ladder
 from bwsresearch.exchange.market import (
@@ -129,7 +129,7 @@ class _Series:
     def oldest(self, start_ms: int, stop_ms: int, limit: int) -> Cells:
         """Return the first bars with an open time in [start_ms, stop_ms)."""
         source = self.view.chain.source
-        found = [NOTHING]
+        found: list[Cells] = []
         at, missing = start_ms, limit
         while missing > 0 and at < stop_ms:
             index = int(np.searchsorted(source.end_time, at, side="right"))
@@ -145,7 +145,7 @@ class _Series:
     def newest(self, stop_ms: int, limit: int) -> Cells:
         """Return the last bars with an open time before `stop_ms`."""
         source = self.view.chain.source
-        found = [NOTHING]
+        found: list[Cells] = []
         end, missing = stop_ms, limit
         while missing > 0:
             edge = self._next(
