@@ -1,8 +1,8 @@
 """Open a paper account on a market: a client's, the cache's, or a synthetic one."""
 
 import datetime as dt
+import itertools
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from bwsresearch.exchange.opening import AccountSpec
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.exchange.trading.accounts import Commission
 from bwsresearch.exchange.trading.amounts import units
+from bwsresearch.journals import JournalError
 from bwsresearch.local import (
     LocalEndpoint,
     Onward,
@@ -43,10 +44,14 @@ __all__ = ["paper"]
 _KEY: Final = "paper".ljust(64, "0")
 _SALT: Final = "paper"
 _FEE: Final = "0.001"
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 MarketName: TypeAlias = Literal["client", "cache", "synthetic"]
-Clock: TypeAlias = str | dt.datetime | Callable[[], int]
-"""ISO time or datetime (UTC) that the exchange's clock runs from, or epoch milliseconds on call."""
+Clock: TypeAlias = str | dt.datetime | Callable[[], int | dt.datetime]
+"""ISO time or datetime that the exchange's clock runs from, or what tells its time: epoch ms, datetime.
+
+Times without a zone are UTC.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class _Venue:
 
     market: Market
     now: Onward
+    name: str
     title: str
     model: str
     source: Source | None = None
@@ -91,7 +97,8 @@ def paper(
         journal: a folder; one that holds a journal is taken up where it ended, with the balances, the
             fees and the model that it has. Left out: a new one below BWS_DATA_DIR, or the platform's
             place for data.
-        clock: needed for "cache"; otherwise the exchange has the time that it is.
+        clock: the time at which the exchange's clock starts, or a function that tells the time;
+            needed for "cache", otherwise it is now. A client's market has its server's.
         seed: of the synthetic market, and of the ids that the exchange chooses.
         timeout: seconds to wait for each reply of a watched server.
 
@@ -109,7 +116,7 @@ def paper(
     _possible(market, config.model.id)
     commission = Commission(maker=rate, taker=rate, in_bnb=bool(fees_in_bnb))
     account = AccountSpec("paper", given, commission, [ApiKey(_KEY, "paper", None)])
-    folder = Path(journal).expanduser().absolute() if journal is not None else _folder()
+    folder = Path(journal).expanduser().absolute() if journal is not None else _folder(venue)
     office = office_of(
         venue.market,
         [account],
@@ -172,13 +179,13 @@ def _venue(
     now = _clock(live_clock if clock is None else clock)
     if market == "synthetic":
         title = f"Paper account on the synthetic market {seed}"
-        return _Venue(SyntheticMarket(seed), now, title, "depth+trades@1")
+        return _Venue(SyntheticMarket(seed), now, f"synthetic-{seed}", title, "depth+trades@1")
     recorded = recorded_market(default_root(), server)
     kinds = recorded.recorded.values()
     has_trades = all("trades" in kind for kind in kinds)
     best = "depth+trades@1" if all("depth" in kind for kind in kinds) else "trades@1"
     title = "Paper account on recorded " + ("trades" if has_trades else "bars")
-    return _Venue(recorded, now, title, best if has_trades else "klines@1")
+    return _Venue(recorded, now, "cache", title, best if has_trades else "klines@1")
 
 
 async def _watched(source: Client, timeout: float) -> _Venue:
@@ -187,7 +194,7 @@ async def _watched(source: Client, timeout: float) -> _Venue:
     await clock.learn()
     title = f"Paper account on {name}, live"
     watched = Source(source.aio, clock)
-    return _Venue(LiveMarket(name), Onward(clock), title, "depth+trades@1", watched)
+    return _Venue(LiveMarket(name), Onward(clock), name, title, "depth+trades@1", watched)
 
 
 def _possible(market: MarketName, model: str) -> None:
@@ -214,14 +221,41 @@ def _as_recorded(
 
 def _clock(clock: Clock) -> Onward:
     if callable(clock):
-        return Onward(clock)
+        return Onward(lambda: _millis(clock()))
     try:
         start = clock if isinstance(clock, dt.datetime) else dt.datetime.fromisoformat(clock)
     except (ValueError, TypeError):
         raise ValueError(f"clock is {clock!r}, must be an ISO time such as '2024-01-31'") from None
-    return running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
+    return running_from(_in_utc(start))
 
 
-def _folder() -> Path:
-    root = os.environ.get("BWS_DATA_DIR") or platformdirs.user_data_path("bwsresearch")
-    return Path(root).expanduser().absolute() / "paper" / f"{time.time_ns():019d}"
+def _millis(told: int | dt.datetime) -> int:
+    """Return a time as epoch ms."""
+    if not isinstance(told, dt.datetime):
+        return int(told)
+    return (_in_utc(told) - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def _in_utc(time: dt.datetime) -> dt.datetime:
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _folder(venue: _Venue) -> Path:
+    """Return a new folder, called after the exchange's time and market."""
+    root = Path(os.environ.get("BWS_DATA_DIR") or platformdirs.user_data_path("bwsresearch"))
+    begun = _EPOCH + dt.timedelta(milliseconds=venue.now())
+    name = f"{begun:%Y%m%dT%H%M%S}-{venue.name}"
+    for number in itertools.count(1):
+        folder = (
+            root.expanduser().absolute() / "paper" / (name if number == 1 else f"{name}-{number}")
+        )
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise JournalError(
+                f"{folder} cannot be made ({error.strerror}); give journal="
+            ) from error
+        return folder
+    raise AssertionError("counting does not end")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -123,8 +124,12 @@ def _money(number: float, of: float | None = None) -> str:
 
 
 def place(folder: Path) -> str:
-    """Return a path as it is read most easily: from here, or from the home folder."""
-    for start, before in ((Path.cwd(), ""), (Path.home(), "~/")):
+    """Return a path as it is read most easily: from here, the data folder, or the home folder."""
+    data = os.environ.get("BWS_DATA_DIR")
+    starts = [(Path.cwd(), ""), (Path.home(), "~/")]
+    if data:
+        starts.insert(1, (Path(data).expanduser().absolute(), "$BWS_DATA_DIR/"))
+    for start, before in starts:
         if folder.is_relative_to(start) and folder != start:
             return f"{before}{folder.relative_to(start)}"
     return str(folder)

@@ -493,9 +493,9 @@ def test_the_card_shows_how_the_account_stands(opened, clock):
         "model": "depth+trades@1",
         "time": "2024-01-31 13:00:00 UTC",
     }
-    assert text.splitlines()[-1] == f"  ({paper.journal})"
+    assert text.splitlines()[-1] == f"  ($BWS_DATA_DIR/paper/{paper.journal.name})"
     html = paper._repr_html_()
-    for word in (*rows, *rows.values(), str(paper.journal)):
+    for word in (*rows, *rows.values(), paper.journal.name):
         assert word in html
 
 

@@ -2,6 +2,7 @@ import datetime as dt
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bwsresearch as bws
@@ -164,6 +165,16 @@ def test_a_clock_begins_at_a_time_and_runs(opened, clock):
     assert "time    2024-01-31 12:00:" in repr(paper)
 
 
+def test_a_clock_may_tell_the_time_in_many_ways(opened):
+    for told in (
+        NOON,
+        dt.datetime(2024, 1, 31, 12),
+        dt.datetime(2024, 1, 31, 13, tzinfo=dt.timezone(dt.timedelta(hours=1))),
+        pd.Timestamp("2024-01-31T12:00:00.000999Z"),
+    ):
+        assert opened(clock=lambda told=told: told).time().server_time == NOON
+
+
 def test_time_goes_on_from_where_a_journal_ended(opened):
     now = Clock(NOON + 3_600_000)
     paper = opened(clock=now)
@@ -192,8 +203,10 @@ def test_a_clock_that_is_set_back_stands_still(opened, clock):
 
 def test_journals_lie_below_the_data_folder(opened, tmp_path):
     first, second = opened(), opened()
-    assert first.journal.parent == second.journal.parent == tmp_path / "data" / "paper"
-    assert first.journal != second.journal
+    begun = tmp_path / "data" / "paper" / "20240131T120000-synthetic-1"
+    assert first.journal == begun
+    assert second.journal == begun.with_name(f"{begun.name}-2")
+    assert repr(first).endswith("  ($BWS_DATA_DIR/paper/20240131T120000-synthetic-1)")
 
 
 def test_a_journals_place_is_kept_when_one_goes_elsewhere(opened, tmp_path, monkeypatch):
@@ -234,6 +247,13 @@ def test_a_journal_of_another_market_is_left_as_it_is(opened):
     with pytest.raises(ValueError, match="take it up on the same market"):
         opened(market="client", client=watching(Server(SyntheticMarket(9))), journal=paper.journal)
     assert [file.read_bytes() for file in sorted(paper.journal.iterdir())] == before
+
+
+def test_a_data_folder_that_cannot_be_is_an_error(opened, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BWS_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(JournalError, match="cannot be made"):
+        opened()
 
 
 def test_a_folder_that_is_none_is_an_error(opened, tmp_path):
