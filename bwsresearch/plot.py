@@ -150,10 +150,9 @@ def equity(ax: "Axes", stamps: Stamps, worth: Floats, held: Floats, quote: str) 
     return ax
 
 
-def worth(ax: "Axes", stamps: Stamps, values: Floats, quote: str) -> "Axes":
+def worth(ax: "Axes", stamps: Stamps, values: Floats, quote: str, begun: float) -> "Axes":
     """Draw what an account was worth, each value until the next, and a line where it began."""
-    if len(values):
-        ax.axhline(values[0], color=_GREY, linewidth=0.9)
+    ax.axhline(begun, color=_GREY, linewidth=0.9)
     marker = "o" if len(values) == 1 else None
     ax.plot(
         *thinned(stamps, values), color=_BLUE, linewidth=1.3, drawstyle="steps-post", marker=marker,

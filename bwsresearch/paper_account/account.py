@@ -272,7 +272,8 @@ class Paper(Client):
         worth = frames.equity(self.quote_asset, account=self._account.name)
         if ax is None:
             ax = plot.shown(9, 4).subplots()
-        return standing.drawn(ax, worth, frames.fills(), self.quote_asset)
+        given = self._do(lambda: standing.put_in(self._office, self._account))
+        return standing.drawn(ax, worth, frames.fills(), self.quote_asset, given)
 
     def _current(self) -> Frames:
         self._look()

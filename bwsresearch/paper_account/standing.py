@@ -20,7 +20,7 @@ from bwsresearch.protocol.amounts import Amount, amount
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["balances_of", "drawn", "in_units", "lines", "place", "rate", "table"]
+__all__ = ["balances_of", "drawn", "in_units", "lines", "place", "put_in", "rate", "table"]
 
 _OPEN_SHOWN: Final = 5
 _CENTS: Final = 100.0
@@ -86,9 +86,9 @@ def lines(office: Office, account: Account, quote: str, now_ms: int) -> dict[str
     found |= {f"order {order.order_id}": _order(order) for order in is_open[:_OPEN_SHOWN]}
     if len(is_open) > _OPEN_SHOWN:
         found["more orders"] = f"{len(is_open) - _OPEN_SHOWN:,}"
-    put_in = {asset: u for (name, asset), u in office.deposits.items() if name == account.name}
     worth = float(held["worth"].sum())
-    before = sum(u / UNIT * rate(office, asset, quote) for asset, u in put_in.items() if u)
+    given = put_in(office, account).items()
+    before = sum(u / UNIT * rate(office, asset, quote) for asset, u in given)
     found["worth"] = f"{_money(worth)} {quote}"
     if math.isfinite(before):
         # What was put in counts at today's prices: a rise of what was there anyway is no merit.
@@ -135,9 +135,22 @@ def place(folder: Path) -> str:
     return str(folder)
 
 
-def drawn(ax: "Axes", worth: "pd.Series[float]", fills: pd.DataFrame, quote: str) -> "Axes":
-    """Draw what an account was worth, and its fills on it."""
-    plot.worth(ax, worth.index.to_numpy(), worth.to_numpy(np.float64), quote)
+def drawn(
+    ax: "Axes",
+    worth: "pd.Series[float]",
+    fills: pd.DataFrame,
+    quote: str,
+    put_in: Mapping[str, int],
+) -> "Axes":
+    """Draw what an account was worth, and its fills on it; `put_in` is what it began with, in units."""
+    # Money has one worth at all times; of anything else the first that is known counts.
+    begun = put_in[quote] / UNIT if set(put_in) == {quote} else float(worth.iloc[0])
+    plot.worth(ax, worth.index.to_numpy(), worth.to_numpy(np.float64), quote, begun)
     at = worth.reindex(fills.index, method="ffill").to_numpy(np.float64)
     bought = (fills["side"] == "BUY").to_numpy(np.bool_)
     return plot.fills(ax, fills.index.to_numpy(), at, bought)
+
+
+def put_in(office: Office, account: Account) -> dict[str, int]:
+    """Return what an account was given, less what was taken away, by asset, in units."""
+    return {asset: u for (name, asset), u in office.deposits.items() if name == account.name and u}
