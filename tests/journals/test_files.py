@@ -2,11 +2,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from bwsresearch.exchange.journal import Journal
-from bwsresearch.journals import JournalError, JournalFile, read
+from bwsresearch.journals import JournalError, JournalFile, read, taken_up
 
 WRITER = """
 import sys
@@ -117,3 +118,50 @@ def test_a_killed_writer_loses_nothing_that_was_taken(tmp_path, fsync):
     reading = read(tmp_path)
     assert [r["seq"] for r in reading.records] == list(range(1, len(reading.records) + 1))
     assert len(reading.records) >= max(told)
+
+
+def test_a_journal_is_taken_up_behind_what_is_there(tmp_path):
+    for round_ in range(3):
+        file, past = taken_up(tmp_path)
+        assert [record["seq"] for record in past] == list(range(1, 2 * round_ + 1))
+        journal = Journal(file.write, seq=len(past))
+        for _ in range(2):
+            journal.add("note", round_, {})
+            journal.commit()
+        file.close()
+    assert len(read(tmp_path).files) == 3
+
+
+def test_a_later_run_sorts_behind_whatever_the_clock_says(tmp_path):
+    write(tmp_path, run="9000000000000000000")
+    file, _ = taken_up(tmp_path)
+    journal = Journal(file.write, seq=3)
+    journal.add("note", 0, {})
+    journal.commit()
+    file.close()
+    assert [record["seq"] for record in read(tmp_path).records] == [1, 2, 3, 4]
+
+
+def test_what_cannot_be_taken_up_is_let_go(tmp_path):
+    write(tmp_path)
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"note", b"nope", 1))
+    with pytest.raises(JournalError, match="line 1"):
+        taken_up(tmp_path)
+    with JournalFile(tmp_path, "b"):
+        pass
+
+
+def test_a_journal_may_be_closed_by_another_thread(tmp_path):
+    file = JournalFile(tmp_path, "a")
+    thread = threading.Thread(target=file.close)
+    thread.start()
+    thread.join()
+    with JournalFile(tmp_path, "b"):
+        pass
+
+
+def test_a_journal_that_nothing_was_written_to_leaves_no_file(tmp_path):
+    with JournalFile(tmp_path, "a"):
+        pass
+    assert not list(tmp_path.glob("*.jsonl"))
