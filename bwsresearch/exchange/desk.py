@@ -10,7 +10,7 @@ from typing import Any
 
 from bwsresearch.exchange.feed import Feed
 from bwsresearch.exchange.inquiries import Inquiries
-from bwsresearch.exchange.trading import replies
+from bwsresearch.exchange.trading import account_replies, replies
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.exchange.trading.engine import Engine
@@ -119,7 +119,7 @@ class Desk:
         self.engine.test(account, ticket, now_ms)
         if not request.compute_commission_rates:
             return Done({})
-        return Done(replies.commission_for_order(account.commission, is_buy=ticket.is_buy))
+        return Done(account_replies.commission_for_order(account.commission, is_buy=ticket.is_buy))
 
     def _cancel(
         self, request: methods.OrderCancel, account: Account, now_ms: int, factor: int

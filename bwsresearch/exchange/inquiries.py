@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bwsresearch.exchange.trading import replies
+from bwsresearch.exchange.trading import account_replies, replies
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.engine import Engine
 from bwsresearch.exchange.trading.orders import Order
@@ -57,7 +57,7 @@ class Inquiries:
             case methods.MyTrades():
                 return self._my_trades(request, account, factor)
             case methods.AccountCommission():
-                return replies.commission(self.symbol(request.symbol), account.commission)
+                return account_replies.commission(self.symbol(request.symbol), account.commission)
             case methods.OrderAmendments():
                 return self._amendments(request, account, factor)
             case methods.MyPreventedMatches():
@@ -75,7 +75,7 @@ class Inquiries:
 
     def _status(self, account: Account, *, omit: bool | None, factor: int) -> object:
         assets = {a for venue in self.engine.venues.values() for a in (venue.base, venue.quote)}
-        return replies.account_status(
+        return account_replies.account_status(
             account, account.uid, assets, omit_zero=bool(omit), factor=factor
         )
 

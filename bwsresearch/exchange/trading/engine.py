@@ -1,7 +1,7 @@
 """The engine: orders in, steps out. A pure function of its inputs and their times.
 
-What is wrong with an order is found before anything is changed, so that a refused request leaves no
-trace. Source: web-socket-api.md "Trading requests"; errors.md "Messages for -1010, -2010, -2011".
+What is wrong with an order is found before anything is changed (`admission`), so that a refused request
+leaves no trace. Source: web-socket-api.md "Trading requests".
 """
 
 import base64
@@ -9,8 +9,9 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bwsresearch.exchange.trading import admission
 from bwsresearch.exchange.trading.accounts import Account
-from bwsresearch.exchange.trading.amounts import UNIT, notional
+from bwsresearch.exchange.trading.amounts import notional
 from bwsresearch.exchange.trading.liquidity import MarketEvent, Triggered
 from bwsresearch.exchange.trading.matching import Matching, Plan
 from bwsresearch.exchange.trading.orders import Amendment, Order, Ticket
@@ -21,7 +22,6 @@ from bwsresearch.protocol.messages import Refusal
 
 __all__ = ["Engine"]
 
-_NO_FUNDS: Final = "Account has insufficient balance for requested action."
 _UNKNOWN: Final = "Unknown order sent."
 
 
@@ -52,7 +52,7 @@ class Engine:
             Refusal: when more is taken than is free.
         """
         if account.free[asset] + amount < 0:
-            raise Refusal(-2010, _NO_FUNDS)
+            raise Refusal(-2010, admission.NO_FUNDS)
         step = Step(now_ms)
         account.free[asset] += amount
         step.touch(account, asset)
@@ -63,7 +63,7 @@ class Engine:
     def test(self, account: Account, ticket: Ticket, now_ms: int) -> None:
         """Raise the Refusal that `place` would, as far as rules and filters go; no balances."""
         venue = self.venues[ticket.symbol]
-        self._allowed(venue, ticket)
+        admission.allowed(venue, ticket)
         venue.filters.check(ticket, AccountStanding(venue, account, now_ms))
 
     def place(self, account: Account, ticket: Ticket, now_ms: int) -> tuple[Order, Step]:
@@ -74,12 +74,15 @@ class Engine:
         """
         venue = self.venues[ticket.symbol]
         self.test(account, ticket, now_ms)
-        self._unused(account, ticket)
-        self._possible(venue, ticket, now_ms)
+        if ticket.client_order_id:
+            admission.unused(account, ticket.symbol, ticket.client_order_id)
+        if ticket.type == "LIMIT_MAKER" and self.matching.crosses(venue, ticket, now_ms):
+            raise Refusal(-2010, "Order would immediately match and take.")
+        admission.not_met(venue, ticket)
         plan = None
         if ticket.type == "MARKET" and not self._waits(venue, ticket, now_ms, now_ms):
             plan = self.matching.plan(venue, ticket, now_ms)
-        reserve = self._funded(venue, account, ticket, plan)
+        reserve = admission.funded(venue, account, ticket, plan)
         step = Step(now_ms)
         order = self._accept(venue, account, ticket, plan, step)
         if reserve:
@@ -93,72 +96,6 @@ class Engine:
             self._work(venue, order, step)
         self._trigger(venue, step)
         return order, step
-
-    def _allowed(self, venue: Venue, ticket: Ticket) -> None:
-        info = venue.info
-        if info.status != "TRADING":
-            raise Refusal(-2010, "Market is closed.")
-        if ticket.type not in info.order_types:
-            raise Refusal(-2010, _unsupported(ticket))
-        if ticket.quote_order_qty and not info.quote_order_qty_market_allowed:
-            raise Refusal(-2010, "Quote order qty market orders are not support for this symbol.")
-        if ticket.trailing_delta and not info.allow_trailing_stop:
-            raise Refusal(-2010, "Trailing stop orders are not supported for this symbol.")
-        if ticket.iceberg_qty and not info.iceberg_allowed:
-            raise Refusal(-2010, "Iceberg orders are not supported for this symbol.")
-        if ticket.iceberg_qty and ticket.iceberg_qty >= ticket.qty:
-            raise Refusal(-2010, "IcebergQty exceeds QTY.")
-        if ticket.stp is not None and ticket.stp not in info.allowed_self_trade_prevention_modes:
-            raise Refusal(
-                -1013, "This symbol does not allow the specified self-trade prevention mode."
-            )
-        if ticket.price and ticket.qty and not notional(ticket.price, ticket.qty):
-            raise Refusal(-2010, "Price * QTY is zero or less.")
-
-    def _unused(self, account: Account, ticket: Ticket) -> None:
-        if ticket.client_order_id:
-            known = account.by_client_id.get((ticket.symbol, ticket.client_order_id))
-            if known is not None and known.is_open:
-                raise Refusal(-2010, "Duplicate order sent.")
-
-    def _possible(self, venue: Venue, ticket: Ticket, now_ms: int) -> None:
-        last = venue.last
-        if ticket.type == "LIMIT_MAKER" and self.matching.crosses(venue, ticket, now_ms):
-            raise Refusal(-2010, "Order would immediately match and take.")
-        if ticket.is_algo and ticket.stop_price and last:
-            is_met = last >= ticket.stop_price if ticket.is_rising else last <= ticket.stop_price
-            if is_met:
-                raise Refusal(-2010, "Order would trigger immediately.")
-
-    def _funded(self, venue: Venue, account: Account, ticket: Ticket, plan: Plan | None) -> int:
-        """Return what to reserve for an order; Refusal when it is not there."""
-        if plan is not None:
-            if ticket.quote_order_qty:
-                self._enough(venue, plan)
-            sold = plan.qty if ticket.quote_order_qty else ticket.qty
-            cost, reserve = (plan.cost if ticket.is_buy else sold), 0
-        elif ticket.quote_order_qty:
-            # What it will trade is known later; until then it holds what it may spend or sell.
-            bought = ticket.quote_order_qty * UNIT // (venue.last or UNIT)
-            cost = reserve = ticket.quote_order_qty if ticket.is_buy else bought
-        elif ticket.is_buy:
-            price = ticket.price or venue.last or ticket.stop_price
-            cost = reserve = notional(price, ticket.qty)
-        else:
-            cost = reserve = ticket.qty
-        if account.free[venue.quote if ticket.is_buy else venue.base] < cost:
-            raise Refusal(-2010, _NO_FUNDS)
-        return reserve
-
-    def _enough(self, venue: Venue, plan: Plan) -> None:
-        filters = venue.filters
-        message = "Order book liquidity is less than {} minimum quantity."
-        if plan.is_empty:
-            raise Refusal(-2010, message.format("symbol"))
-        if plan.qty < max(filters.min_qty, 1):
-            raise Refusal(-2010, message.format("`LOT_SIZE` filter"))
-        if plan.qty < filters.market_min_qty:
-            raise Refusal(-2010, message.format("`MARKET_LOT_SIZE` filter"))
 
     def _accept(
         self, venue: Venue, account: Account, ticket: Ticket, plan: Plan | None, step: Step
@@ -389,11 +326,9 @@ class Engine:
     ) -> tuple[Report, Step]:
         """Lower an order's quantity; it keeps its id and its place in the queue."""
         venue = self.venues[order.symbol]
-        self._amendable(venue, account, order, new_qty, now_ms)
+        admission.amendable(venue, account, order, new_qty, now_ms)
         if new_client_order_id and new_client_order_id != order.client_order_id:
-            known = account.by_client_id.get((order.symbol, new_client_order_id))
-            if known is not None and known.is_open:
-                raise Refusal(-2010, "Duplicate order sent.")
+            admission.unused(account, order.symbol, new_client_order_id)
         step, earlier, was = Step(now_ms), order.client_order_id, order.qty
         order.qty = new_qty
         order.visible = min(order.visible, order.remaining)
@@ -415,37 +350,3 @@ class Engine:
                 order.reserved, notional(venue.last or order.ticket.stop_price, order.remaining)
             )
         return order.need()
-
-    def _amendable(
-        self, venue: Venue, account: Account, order: Order, new_qty: int, now_ms: int
-    ) -> None:
-        filters = venue.filters
-        if not venue.info.amend_allowed:
-            raise Refusal(-2038, "Order amend is not supported for this symbol.")
-        if new_qty == order.qty:
-            raise Refusal(-2038, "The requested action would change no state; rejecting")
-        if new_qty > order.qty:
-            raise Refusal(-2038, "Order amend (quantity increase) is not supported.")
-        if new_qty <= order.executed + order.prevented:
-            raise Refusal(-2038, "The requested action would change no state; rejecting")
-        if filters.max_amends and len(order.amendments) >= filters.max_amends:
-            raise Refusal(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
-        amended = replace(order.ticket, qty=new_qty)
-        for name, passes in filters.checks:
-            if name in ("LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL", "ICEBERG_PARTS") and not passes(
-                amended, AccountStanding(venue, account, now_ms)
-            ):
-                raise Refusal(-1013, f"Filter failure: {name}")
-
-
-def _unsupported(ticket: Ticket) -> str:
-    words = {
-        "MARKET": "Market",
-        "STOP_LOSS": "Stop loss",
-        "STOP_LOSS_LIMIT": "Stop loss limit",
-        "TAKE_PROFIT": "Take profit",
-        "TAKE_PROFIT_LIMIT": "Take profit limit",
-        "LIMIT_MAKER": "Limit maker",
-        "LIMIT": "Limit",
-    }
-    return f"{words[ticket.type]} orders are not supported for this symbol."

@@ -1,4 +1,4 @@
-"""Orders, trades and accounts as the exchange writes them: keys in its order, amounts as text.
+"""Orders and trades as the exchange writes them: keys in its order, amounts as text.
 
 A field that the exchange leaves out is left out. Times are written in the unit of the connection:
 `factor` is 1 for milliseconds and 1000 for microseconds.
@@ -6,36 +6,34 @@ Source: the response examples of web-socket-api.md; "Conditional fields in Order
 show no order of the keys, that of the fields in sbe/schemas/spot_3_5.xml.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from bwsresearch.exchange.rows import decimal
-from bwsresearch.exchange.trading.accounts import Account, Commission, Deal, PreventedMatch
+from bwsresearch.exchange.trading.accounts import Deal, PreventedMatch
 from bwsresearch.exchange.trading.orders import ALGO_TYPES, Amendment, Order
 from bwsresearch.exchange.trading.steps import Report, Step
 
 __all__ = [
     "Json",
-    "account_status",
     "amended",
     "amendment",
     "cancelled",
-    "commission",
-    "commission_for_order",
     "my_trade",
     "order_row",
     "placed",
     "prevented_match",
+    "wire_time",
 ]
 
 Json: TypeAlias = dict[str, object]
 
 _NO_LIST: Final = -1
 _TRADE_GROUP: Final = -1
-_BASIS: Final = 10_000  # account.status shows 0.0015 as 15
 
 
-def _time(time_ms: int, factor: int) -> int:
+def wire_time(time_ms: int, factor: int) -> int:
+    """Return a time in the unit of the connection; -1, for never, stays."""
     return time_ms * factor if time_ms >= 0 else time_ms
 
 
@@ -59,12 +57,12 @@ def placed(
         "orderId": order.order_id,
         "orderListId": _NO_LIST,
         "clientOrderId": order.client_order_id,
-        "transactTime": _time(step.now_ms, factor),
+        "transactTime": wire_time(step.now_ms, factor),
     }
     if response == "ACK":
         return reply
     reply |= _amounts(order) | _trigger(order, factor)
-    reply["workingTime"] = _time(order.working_time, factor)
+    reply["workingTime"] = wire_time(order.working_time, factor)
     reply |= _iceberg(order) | _strategy(order)
     if response == "FULL":
         reply["fills"] = [
@@ -115,7 +113,7 @@ def _trailing(order: Order, factor: int) -> Json:
         return {}
     return {
         "trailingDelta": order.ticket.trailing_delta,
-        "trailingTime": _time(order.trailing_time, factor),
+        "trailingTime": wire_time(order.trailing_time, factor),
     }
 
 
@@ -160,10 +158,10 @@ def order_row(order: Order, factor: int = 1) -> Json:
         "stopPrice": decimal(ticket.stop_price),
         **_trailing(order, factor),
         "icebergQty": decimal(ticket.iceberg_qty),
-        "time": _time(order.time, factor),
-        "updateTime": _time(order.update_time, factor),
+        "time": wire_time(order.time, factor),
+        "updateTime": wire_time(order.update_time, factor),
         "isWorking": order.is_working,
-        "workingTime": _time(order.working_time, factor),
+        "workingTime": wire_time(order.working_time, factor),
         "origQuoteOrderQty": decimal(ticket.quote_order_qty),
         **_strategy(order),
         "selfTradePreventionMode": order.stp,
@@ -180,7 +178,7 @@ def cancelled(report: Report, now_ms: int, factor: int = 1) -> Json:
         "orderId": order.order_id,
         "orderListId": _NO_LIST,
         "clientOrderId": report.client_order_id,
-        "transactTime": _time(now_ms, factor),
+        "transactTime": wire_time(now_ms, factor),
         **_amounts(order),
         **_trigger(order, factor),
         **_iceberg(order),
@@ -194,7 +192,7 @@ def amended(report: Report, now_ms: int, factor: int = 1) -> Json:
     """Return the reply to an amendment."""
     order = report.order
     return {
-        "transactTime": _time(now_ms, factor),
+        "transactTime": wire_time(now_ms, factor),
         "executionId": report.execution_id,
         "amendedOrder": {
             "symbol": order.symbol,
@@ -214,7 +212,7 @@ def amended(report: Report, now_ms: int, factor: int = 1) -> Json:
             "side": _side(order),
             **_trigger(order, factor),
             **_iceberg(order),
-            "workingTime": _time(order.working_time, factor),
+            "workingTime": wire_time(order.working_time, factor),
             **_strategy(order),
             "selfTradePreventionMode": order.stp,
         },
@@ -231,7 +229,7 @@ def amendment(order: Order, made: Amendment, factor: int = 1) -> Json:
         "newClientOrderId": made.new_client_order_id,
         "origQty": decimal(made.orig_qty),
         "newQty": decimal(made.new_qty),
-        "time": _time(made.time, factor),
+        "time": wire_time(made.time, factor),
     }
 
 
@@ -247,7 +245,7 @@ def my_trade(deal: Deal, factor: int = 1) -> Json:
         "quoteQty": decimal(deal.quote),
         "commission": decimal(deal.commission),
         "commissionAsset": deal.commission_asset,
-        "time": _time(deal.time, factor),
+        "time": wire_time(deal.time, factor),
         "isBuyer": deal.is_buyer,
         "isMaker": deal.is_maker,
         "isBestMatch": True,
@@ -266,7 +264,7 @@ def prevented_match(match: PreventedMatch, factor: int = 1) -> Json:
         "selfTradePreventionMode": match.stp,
         "price": decimal(match.price),
         **_losses(match),
-        "transactTime": _time(match.time, factor),
+        "transactTime": wire_time(match.time, factor),
     }
 
 
@@ -287,81 +285,3 @@ def _losses(match: PreventedMatch) -> Json:
         "makerPreventedQuantity": match.maker_prevented,
     }
     return {name: decimal(qty) for name, qty in both.items() if qty}
-
-
-def account_status(
-    account: Account, uid: int, assets: Iterable[str], *, omit_zero: bool, factor: int = 1
-) -> Json:
-    """Return balances and rates; every asset of the exchange unless zeros are left out."""
-    rates = account.commission
-    names = sorted({*assets, *account.free, *account.locked})
-    balances = [
-        {
-            "asset": name,
-            "free": decimal(account.free.get(name, 0)),
-            "locked": decimal(account.locked.get(name, 0)),
-        }
-        for name in names
-        if not omit_zero or account.free.get(name, 0) + account.locked.get(name, 0)
-    ]
-    four = {
-        "maker": rates.maker,
-        "taker": rates.taker,
-        "buyer": rates.buyer,
-        "seller": rates.seller,
-    }
-    return {
-        **{f"{name}Commission": rate * _BASIS // 100_000_000 for name, rate in four.items()},
-        "commissionRates": {name: decimal(rate) for name, rate in four.items()},
-        "canTrade": True,
-        "canWithdraw": False,
-        "canDeposit": False,
-        "brokered": False,
-        "requireSelfTradePrevention": False,
-        "preventSor": False,
-        "updateTime": _time(account.update_time, factor),
-        "accountType": "SPOT",
-        "balances": balances,
-        "permissions": ["SPOT"],
-        "uid": uid,
-    }
-
-
-def _discount(rates: Commission) -> Json:
-    return {
-        "enabledForAccount": rates.in_bnb,
-        "enabledForSymbol": True,
-        "discountAsset": "BNB",
-        "discount": decimal(rates.discount),
-    }
-
-
-def commission(symbol: str, rates: Commission) -> Json:
-    """Return the reply to account.commission."""
-    reply: Json = {"symbol": symbol}
-    for name, prefix in (
-        ("standardCommission", ""),
-        ("specialCommission", "special_"),
-        ("taxCommission", "tax_"),
-    ):
-        reply[name] = {
-            side: decimal(getattr(rates, f"{prefix}{side}"))
-            for side in ("maker", "taker", "buyer", "seller")
-        }
-    return reply | {"discount": _discount(rates)}
-
-
-def commission_for_order(rates: Commission, *, is_buy: bool) -> Json:
-    """Return the reply to order.test with rates: those of the side are added already."""
-    side = "buyer" if is_buy else "seller"
-    reply: Json = {}
-    for name, prefix in (
-        ("standardCommissionForOrder", ""),
-        ("specialCommissionForOrder", "special_"),
-        ("taxCommissionForOrder", "tax_"),
-    ):
-        own = getattr(rates, f"{prefix}{side}")
-        reply[name] = {
-            role: decimal(getattr(rates, f"{prefix}{role}") + own) for role in ("maker", "taker")
-        }
-    return reply | {"discount": _discount(rates)}

@@ -115,6 +115,7 @@ class OrderCancelReplace(OfAmounts[results.CancelReplaceReport], frozen=True, kw
     counts_orders = 1
     either = ("cancelOrigClientOrderId", "cancelOrderId")
 
+    # The declared order is that in which the exchange reads and refuses: these stand before the new order's.
     cancel_replace_mode: ReplaceMode
     cancel_order_id: Long = None
     cancel_orig_client_order_id: OldId = None
