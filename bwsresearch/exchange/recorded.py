@@ -145,7 +145,7 @@ class _Symbol:
     @cached_property
     def _book(self) -> RecordedBook | None:
         depth = self._recording.depth
-        return None if depth is None else RecordedBook(self.name, depth)
+        return None if depth is None else RecordedBook(self.name, depth, self._recording.trades)
 
     def depth(self, limit: int, now_ms: int) -> Book:
         """Return the recorded book, else an implied one."""

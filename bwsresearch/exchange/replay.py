@@ -7,12 +7,13 @@ book of that moment knows of them.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.exchange.fills.shown import ShownSide
+from bwsresearch.exchange.fills.shown import SETTLED_MS, ShownSide
 from bwsresearch.exchange.market import Book, Ints
 from bwsresearch.exchange.tape import units
 from bwsresearch.exchange.trading.liquidity import BookChange, BookSeen, Print
@@ -41,11 +42,15 @@ class _Update:
 class RecordedBook:
     """The book of one symbol at any time; it moves forward cheaply and back by starting again.
 
+    Changes are sent together, ten times a second, and late when there are many. With trades, what they
+    have taken of the book is gone from it at once.
+
     Args:
         depth: rows of the kind "depth", sorted by `last_update_id`, a whole book before its changes.
+        trades: rows of the kind "trades", sorted by id.
     """
 
-    def __init__(self, symbol: str, depth: Rows) -> None:
+    def __init__(self, symbol: str, depth: Rows, trades: Rows | None = None) -> None:
         self.symbol = symbol
         first, last = depth["first_update_id"], depth["last_update_id"]
         is_new = (last[1:] != last[:-1]) | (first[1:] != first[:-1])
@@ -57,6 +62,7 @@ class RecordedBook:
         self.times: Ints = np.maximum.accumulate(times) if len(times) else times
         self._is_bid = depth["is_bid"].astype(np.bool_)
         self._price, self._qty = units(depth["price"]), units(depth["qty"])
+        self._prints = _Prints(symbol, trades)
         self._cursor = _Cursor()
 
     def at(self, now_ms: int, limit: int) -> Book | None:
@@ -66,14 +72,18 @@ class RecordedBook:
         it is not.
         """
         end = self._upto(now_ms)
-        if end < self._cursor.next:
+        if end < self._cursor.next or now_ms < self._cursor.upto_ms:
             self._cursor = _Cursor(self._whole_before(end))
-        cursor = self._cursor
+        cursor, prints = self._cursor, self._prints
         while cursor.next < end:
-            cursor.step(self._update(cursor.next))
+            update = self._update(cursor.next)
+            cursor.trade(prints, update.time)
+            cursor.step(update)
+        cursor.trade(prints, now_ms)
         if not cursor.is_joined or not self._goes_on(end, cursor.update_id, now_ms):
             return None
-        return Book(cursor.update_id, cursor.bids.top(limit), cursor.asks.top(limit))
+        bids, asks = (tuple(islice(side.walk(), limit)) for side in (cursor.bids, cursor.asks))
+        return Book(cursor.update_id, bids, asks)
 
     def changes(self, after_ms: int, upto_ms: int) -> Iterator[BookSeen | BookChange]:
         """Yield the whole book at its first change in (after, upto], then each change of it."""
@@ -125,12 +135,19 @@ class _Cursor:
     """The book as far as it was read. It `is_joined` once changes have followed a whole book."""
 
     def __init__(self, start: int = 0) -> None:
-        self.next = start
+        self.next, self.upto_ms = start, -1
         self._forget()
 
     def _forget(self) -> None:
         self.bids, self.asks = ShownSide(is_bid=True), ShownSide(is_bid=False)
         self.update_id, self.is_joined = -1, False
+
+    def trade(self, prints: "_Prints", upto_ms: int) -> None:
+        """Let the trades up to a time take what they took of the book."""
+        for trade in prints.between(max(self.upto_ms, upto_ms - SETTLED_MS), upto_ms):
+            side = self.bids if trade.is_buyer_maker else self.asks
+            side.printed(trade.time, trade.price, trade.qty)
+        self.upto_ms = upto_ms
 
     def step(self, update: _Update) -> bool:
         """Apply the next update; return whether it has changed a book that is known."""
@@ -138,8 +155,9 @@ class _Cursor:
         if update.last_id <= self.update_id:
             return False
         if not update.first_id:
-            self.bids.replace(update.bids)
-            self.asks.replace(update.asks)
+            for side, levels in ((self.bids, update.bids), (self.asks, update.asks)):
+                side.replace(levels)
+                side.settle(update.time)
             self.update_id, self.is_joined = update.last_id, False
             return False
         if self.update_id < 0:
@@ -147,10 +165,38 @@ class _Cursor:
         if update.first_id > self.update_id + 1:
             self._forget()
             return False
-        self.bids.change(update.bids)
-        self.asks.change(update.asks)
+        for side, levels in ((self.bids, update.bids), (self.asks, update.asks)):
+            side.change(levels)
+            side.settle(update.time, levels)
         self.update_id, self.is_joined = update.last_id, True
         return True
+
+
+class _Prints:
+    """Recorded trades by time."""
+
+    def __init__(self, symbol: str, trades: Rows | None) -> None:
+        self._symbol, self._columns = symbol, tuple[npt.NDArray[np.generic], ...]()
+        self.times: Ints = np.zeros(0, np.int64)
+        if trades is None or not len(trades["time"]):
+            return
+        # Ids ascend, times almost always do; where they do not, the latest so far counts.
+        self.times = np.maximum.accumulate(trades["time"].astype(np.int64) // 1000)
+        self._columns = (
+            trades["id"].astype(np.int64),
+            units(trades["price"]),
+            units(trades["qty"]),
+            trades["is_buyer_maker"].astype(np.bool_),
+        )
+
+    def between(self, after_ms: int, upto_ms: int) -> Iterator[Print]:
+        """Yield the trades of (after, upto]."""
+        first, last = (
+            int(np.searchsorted(self.times, t, side="right")) for t in (after_ms, upto_ms)
+        )
+        columns = (column[first:last].tolist() for column in (self.times, *self._columns))
+        for row in zip(*columns, strict=True):
+            yield Print(self._symbol, *row)
 
 
 class RecordedStreams:
@@ -164,36 +210,19 @@ class RecordedStreams:
     def __init__(self, symbol: str, trades: Rows, depth: Rows) -> None:
         self.symbol = symbol
         self.book = RecordedBook(symbol, depth)
-        # Ids ascend, times almost always do; where they do not, the latest so far counts.
-        times = trades["time"].astype(np.int64) // 1000
-        self._times: Ints = np.maximum.accumulate(times) if len(times) else times
-        self._trades = (
-            trades["id"].astype(np.int64),
-            units(trades["price"]),
-            units(trades["qty"]),
-            trades["is_buyer_maker"].astype(np.bool_),
-        )
+        self._prints = _Prints(symbol, trades)
 
     @property
     def span(self) -> tuple[int, int]:
         """The times of the first and the last event, in ms."""
-        times = np.concatenate([self._times, self.book.times])
+        times = np.concatenate([self._prints.times, self.book.times])
         return int(times.min()), int(times.max())
-
-    def prints(self, after_ms: int, upto_ms: int) -> Iterator[Print]:
-        """Yield the trades of (after, upto]."""
-        first, last = (
-            int(np.searchsorted(self._times, t, side="right")) for t in (after_ms, upto_ms)
-        )
-        columns = (column[first:last].tolist() for column in (self._times, *self._trades))
-        for row in zip(*columns, strict=True):
-            yield Print(self.symbol, *row)
 
     def events(
         self, after_ms: int = -1, upto_ms: int = _FOREVER
     ) -> Iterator[Print | BookSeen | BookChange]:
         """Yield trades and books of (after, upto], by time, trades first."""
-        prints = self.prints(after_ms, upto_ms)
+        prints = self._prints.between(after_ms, upto_ms)
         trade = next(prints, None)
         for shown in self.book.changes(after_ms, upto_ms):
             while trade is not None and trade.time <= shown.time:

@@ -125,7 +125,9 @@ def test_two_parts_are_the_whole_but_for_the_book_that_begins_the_second():
     )
     parts = [*streams.events(-1, 150), *streams.events(150, 999)]
     assert [(e.time, e[2]) for e in parts] == [(e.time, e[2]) for e in streams.events()]
-    assert [e for e in parts if isinstance(e, Print)] == list(streams.prints(-1, 999))
+    assert [e for e in parts if isinstance(e, Print)] == [
+        e for e in streams.events() if isinstance(e, Print)
+    ]
 
 
 def test_trades_keep_price_quantity_and_side():
@@ -148,13 +150,23 @@ def market(depth_rows):
 
 def test_a_market_with_a_recorded_book_shows_it_and_implies_none():
     made = market(depth(WHOLE, FIRST, SECOND))
-    found = made.depth("BTCUSDT", 1, 150)
+    found = made.depth("BTCUSDT", 1, 149)
     assert found.last_update_id == 11
     assert (found.bids, found.asks) == (((99 * UNIT, 3 * UNIT),), ((101 * UNIT, UNIT),))
     for unknown in (60, 300):
         assert (made.depth("BTCUSDT", 1, unknown).bids, made.recorded) == (
             (), {"BTCUSDT": ("trades", "depth")},
         )  # fmt: skip
+
+
+def test_what_was_traded_is_gone_from_the_recorded_book_until_a_change_names_it():
+    made = market(depth(WHOLE, FIRST, SECOND, (300, 13, 13, {97: 1}, {})))
+    asks = {now: made.depth("BTCUSDT", 2, now).asks for now in (149, 150, 199, 200, 150)}
+    before, gone, after = (
+        tuple((price * UNIT, qty * UNIT) for price, qty in side)
+        for side in ([(101, 1), (102, 2)], [(102, 2)], [(101, 5), (102, 2)])
+    )
+    assert asks == {149: before, 150: gone, 199: gone, 200: after}
 
 
 def test_a_market_without_a_recorded_book_implies_one_and_is_another():

@@ -41,7 +41,6 @@ class DepthTrades:
     asks: ShownSide = field(default_factory=lambda: ShownSide(is_bid=False))
     _update_id: int = -1
     _book_time: int | None = None
-    _print_time: int = -1
     _prints: Recent = field(default_factory=Recent)
     _stale: dict[int, Order] = field(default_factory=dict)
 
@@ -106,7 +105,6 @@ class DepthTrades:
 
     def _traded(self, event: Print, book: Book, stops: Stops) -> Iterator[Outcome]:
         self.last = event.price
-        self._print_time = max(self._print_time, event.time)
         self._prints.add(event.time, event.price * event.qty, event.qty)
         met = book.side(is_buy=event.is_buyer_maker)
         other = book.side(is_buy=not event.is_buyer_maker)
@@ -118,7 +116,7 @@ class DepthTrades:
         left = min(left, max(event.qty - shown.used(event.price), 0))
         yield from fills_of(event, other, left, touch=touch, queue=queue)
         if self._book_time is None or event.time > self._book_time:
-            shown.printed(event.price, event.qty)
+            shown.printed(event.time, event.price, event.qty)
         for order in stops.met(event.price, event.time, event.time - 1):
             yield Triggered(order)
 
@@ -131,10 +129,10 @@ class DepthTrades:
         for side, levels in ((self.bids, event.bids), (self.asks, event.asks)):
             if is_whole:
                 side.replace(levels)
+                side.settle(event.time)
             else:
                 side.change(levels)
-            if event.time >= self._print_time:
-                side.settle()
+                side.settle(event.time, levels)
         for own, levels in ((book.bids, event.bids), (book.asks, event.asks)):
             self._credit(event.time, own, own.levels if is_whole else (p for p, _ in levels))
         if self._stale:

@@ -1,15 +1,20 @@
 """One side of the market's book as it was last shown, and what of it is used up already.
 
-A book says what was there at its time. Of that, own orders have taken some, and trades that were
-printed since have taken some more; the rest is what can still be had.
+A book says what was there a little before its time. Of that, own orders have taken some, and trades
+that were printed since have taken some more; the rest is what can still be had.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
-__all__ = ["ShownSide"]
+__all__ = ["SETTLED_MS", "ShownSide"]
+
+_ALL: Final = 2**62
+SETTLED_MS: Final = 1000
+"""So long after a trade every level is believed. Of a busy market's levels, 1 in 400 took longer to go."""
 
 
 @dataclass(slots=True)
@@ -24,8 +29,7 @@ class ShownSide:
     _ranks: list[int] = field(default_factory=list)
     _bound: int | None = None
     _used: dict[int, int] = field(default_factory=dict)
-    _printed: dict[int, int] = field(default_factory=dict)
-    _reached: int | None = None
+    _printed: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def rank(self, price: int) -> int:
         """Return a number that is higher for a better price."""
@@ -84,18 +88,37 @@ class ShownSide:
         if not size:
             del self._used[price]
 
-    def settle(self) -> None:
-        """Forget the trades that a newer book knows of."""
-        self._printed.clear()
-        self._reached = None
+    def settle(self, time: int, levels: Iterable[tuple[int, int]] | None = None) -> None:
+        """Forget the trades that a book of `time` knows of, at the levels that it names or all of them.
+
+        The time of a change is when it was sent: trades shortly before it are often not in it yet,
+        and the levels that it does not name stand as they were before those.
+        """
+        printed = self._printed
+        if not printed:
+            return
+        named = list(printed) if levels is None else [price for price, _ in levels]
+        for price in named:
+            if price in printed and printed[price][0] <= time:
+                del printed[price]
+        for price, (traded, _) in list(printed.items()):
+            if traded > time - SETTLED_MS:
+                break
+            del printed[price]
 
     # ---- what is taken -----------------------------------------------------------------------
 
-    def printed(self, price: int, qty: int) -> None:
+    def printed(self, time: int, price: int, qty: int) -> None:
         """Note a trade of the market with this side: all better levels are gone, and `qty` here."""
-        rank = self.rank(price)
-        self._reached = rank if self._reached is None else min(self._reached, rank)
-        self._printed[price] = self._printed.get(price, 0) + qty
+        rank, printed = self.rank(price), self._printed
+        for better in reversed(self._ranks):
+            if better <= rank:
+                break
+            printed.pop(abs(better), None)
+            printed[abs(better)] = (time, _ALL)
+        # What was noted last stands last.
+        _, before = printed.pop(price, (0, 0))
+        printed[price] = (time, before + qty)
 
     def use(self, price: int, qty: int) -> None:
         """Note what an own order takes of a level."""
@@ -107,10 +130,11 @@ class ShownSide:
 
     def walk(self) -> Iterator[tuple[int, int]]:
         """Return (price, what is left) of the levels that have some, best first."""
-        sizes, used, printed, reached = self.sizes, self._used, self._printed, self._reached
+        sizes, used, printed = self.sizes, self._used, self._printed
         for rank in reversed(self._ranks):
-            if reached is None or rank <= reached:
-                price = abs(rank)
-                left = sizes[price] - used.get(price, 0) - printed.get(price, 0)
-                if left > 0:
-                    yield price, left
+            price = abs(rank)
+            left = sizes[price] - used.get(price, 0)
+            if price in printed:
+                left -= printed[price][1]
+            if left > 0:
+                yield price, left

@@ -1,6 +1,8 @@
 """Orders against a real recording: ten minutes of BTCUSDT, its whole book and every trade."""
 
 import random
+from bisect import bisect_right
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from bwsresearch import tables
 from bwsresearch.cache.streams import read_streams
 from bwsresearch.exchange.fills import DepthTrades, ModelConfig, TradesOnly
 from bwsresearch.exchange.fills.shown import ShownSide
-from bwsresearch.exchange.replay import RecordedStreams
+from bwsresearch.exchange.replay import RecordedBook, RecordedStreams
 from bwsresearch.exchange.trading.liquidity import BookSeen, Print
 from bwsresearch.exchange.trading.orders import Ticket
 from bwsresearch.tables import BOOK_TICKERS, DEPTH, TRADES
@@ -61,6 +63,32 @@ def test_the_replayed_book_never_crosses_and_agrees_with_the_book_ticker(recorde
             assert best == told[event.update_id]
     # Two of the 6,495 recorded changes came before the snapshot.
     assert (books, compared) == (6_493, 1_072)
+
+
+def test_no_moment_of_the_recorded_book_shows_what_was_traded_through_before(recorded):
+    trades = tables.concat(TRADES, [one.trades for one in recorded])
+    changes = tables.concat(DEPTH, [one.depth for one in recorded])
+    book = RecordedBook(SYMBOL, changes, trades)
+    as_sent, named = RecordedBook(SYMBOL, changes), {}
+    rows = (changes[n].tolist() for n in ("time", "is_bid", "price"))
+    for time, is_bid, price in zip(*rows, strict=True):
+        named.setdefault((is_bid, round(price * 1e8)), []).append(time // 1000)
+    columns = (trades[n].tolist() for n in ("time", "price", "is_buyer_maker"))
+    prints = [(t // 1000, round(p * 1e8), m) for t, p, m in zip(*columns, strict=True)]
+    first, last = (int(t) // 100 * 100 for t in (book.times[0] + 2_000, book.times[-1]))
+    mended = 0
+    for moment in range(first, last, 100):
+        seen, sent = book.at(moment, 50), as_sent.at(moment, 50)
+        until = bisect_right(prints, moment, key=itemgetter(0))
+        since = bisect_right(prints, moment - 300, key=itemgetter(0))
+        for time, price, is_sale in prints[since:until]:
+            levels = seen.bids if is_sale else seen.asks
+            for better in (p for p, _ in levels if (p > price if is_sale else p < price)):
+                told = named[is_sale, better]
+                assert time <= told[bisect_right(told, moment) - 1]
+        assert seen.bids[0][0] < seen.asks[0][0]
+        mended += (seen.bids, seen.asks) != (sent.bids, sent.asks)
+    assert mended > 1_000
 
 
 def order(dice, bid, ask):

@@ -41,11 +41,45 @@ def test_the_best_levels_are_cut_at_a_limit():
     assert side.top(2) == ((100, 1), (101, 2))
 
 
-def test_trades_since_the_book_take_all_better_levels_until_it_is_seen_again():
+@pytest.fixture
+def asks():
     side = ShownSide(is_bid=False)
     side.replace([(100, 1), (101, 2), (102, 3)])
-    side.printed(101, 1)
-    side.printed(100, 1)  # a new order, of which the book does not know
-    assert list(side.walk()) == [(101, 1), (102, 3)]
-    side.settle()
-    assert list(side.walk()) == [(100, 1), (101, 2), (102, 3)]
+    side.printed(1_000, 101, 1)
+    side.printed(1_010, 100, 1)  # a new order, of which the book does not know
+    return side
+
+
+def test_trades_take_all_better_levels_and_their_part_of_their_own(asks):
+    assert list(asks.walk()) == [(101, 1), (102, 3)]
+
+
+def test_a_change_after_a_trade_is_believed_at_the_levels_that_it_names(asks):
+    asks.change(named := [(101, 5), (103, 1)])
+    asks.settle(1_000, named)
+    assert list(asks.walk()) == [(101, 5), (102, 3), (103, 1)]
+    asks.settle(1_009, [(100, 1)])  # from before the trade there
+    assert list(asks.walk()) == [(101, 5), (102, 3), (103, 1)]
+    asks.settle(1_010, [(100, 1)])
+    assert list(asks.walk()) == [(100, 1), (101, 5), (102, 3), (103, 1)]
+
+
+def test_a_whole_book_after_a_trade_is_believed_everywhere(asks):
+    asks.settle(1_009)
+    assert list(asks.walk()) == [(101, 2), (102, 3)]
+    asks.settle(1_010)
+    assert list(asks.walk()) == [(100, 1), (101, 2), (102, 3)]
+
+
+def test_a_level_that_no_change_names_is_believed_a_second_after_the_last_trade(asks):
+    asks.printed(1_500, 101, 1)
+    asks.settle(2_499, [])
+    assert list(asks.walk()) == [(102, 3)]
+    asks.settle(2_500, [])
+    assert list(asks.walk()) == [(100, 1), (101, 2), (102, 3)]
+
+
+def test_a_new_level_between_is_no_part_of_what_was_traded(asks):
+    asks.change([(99, 4)])
+    asks.settle(990, [(99, 4)])
+    assert list(asks.walk()) == [(99, 4), (101, 1), (102, 3)]
