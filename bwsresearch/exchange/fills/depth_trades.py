@@ -110,12 +110,15 @@ class DepthTrades:
         other = book.side(is_buy=not event.is_buyer_maker)
         shown = self._shown(is_bid=event.is_buyer_maker)
         touch, queue = self.config.touch_fill, self._queue
+        is_known = self._book_time is not None and event.time <= self._book_time
+        if is_known and touch == "queue":
+            touch = "never"  # what that book shows before an order, this trade has left there
         left = yield from fills_of(event, met, event.qty, touch=touch, queue=queue)
         # An order of the taker's own side would have met the same level as the taker, of which own
         # orders may have had a part before.
         left = min(left, max(event.qty - shown.used(event.price), 0))
         yield from fills_of(event, other, left, touch=touch, queue=queue)
-        if self._book_time is None or event.time > self._book_time:
+        if not is_known:
             shown.printed(event.time, event.price, event.qty)
         for order in stops.met(event.price, event.time, event.time - 1):
             yield Triggered(order)

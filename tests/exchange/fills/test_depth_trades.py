@@ -214,6 +214,24 @@ def test_a_book_of_the_moment_in_which_an_order_begins_to_rest_proves_no_cancel(
     assert order.ahead == amount("5")
 
 
+def test_a_trade_that_is_told_after_a_book_that_shows_it_moves_the_queue_once(lab):
+    order = lab.buy("1", "99")
+    traded = lab.now + 500
+    lab.change(bids={"99": "2"})
+    lab.printed("99", "5", "SELL", at=traded)
+    assert (order.ahead, lab.fills(order)) == (amount("2"), [])
+    lab.printed("99", "2.5", "SELL")
+    assert lab.fills(order) == [("99", "0.5", "MAKER", "touch")]
+
+
+def test_a_trade_beyond_fills_however_late_it_is_told(lab):
+    order = lab.buy("1", "99")
+    traded = lab.now + 500
+    lab.change(bids={"99": "2"})
+    lab.printed("98.99", "5", "SELL", at=traded)
+    assert lab.fills(order) == [("99", "1", "MAKER", "through")]
+
+
 def test_a_level_that_is_gone_fills_nothing_until_a_trade_says_so(lab):
     order = lab.buy("1", "99")
     lab.change(bids={"99": "0"})
