@@ -37,17 +37,24 @@ def _nothing() -> None:
     """Close what needs no closing."""
 
 
+def _own_orders(symbol: str) -> str:
+    """Return the fill model of a symbol whose orders meet each other alone."""
+    del symbol
+    return "self@1"
+
+
 @dataclass(slots=True)
 class Journal:
     """Makes records and hands them on; `close` ends the place where they go.
 
     `write` takes whole lines and returns when they are safe from the death of this process; what it
-    raises stops the exchange, since nothing may be traded that is not recorded.
+    raises stops the exchange, since nothing may be traded that is not recorded. `model` tells a
+    symbol's fill model.
     """
 
     write: Callable[[bytes], None]
     close: Callable[[], None] = _nothing
-    model: str = "self@1"
+    model: Callable[[str], str] = _own_orders
     seq: int = 0
     crc: str = "00000000"
     _lines: list[bytes] = field(default_factory=list)
@@ -71,7 +78,7 @@ class Journal:
         for report in step.reports:
             self.add("order", now_ms, _order(report, cause))
             if report.execution == "TRADE":
-                self.add("fill", now_ms, _fill(report, self.model))
+                self.add("fill", now_ms, _fill(report, self.model(report.order.symbol)))
         for (name, asset), account in step.touched.items():
             free, locked = account.free[asset], account.locked[asset]
             body = {

@@ -68,8 +68,8 @@ class Office:
     """The accounts of an exchange, before its engine.
 
     `venue` makes the trading of one more symbol; `deposits` is what came from outside, by account and
-    asset, in units; `prints` are the last trades of a live market, by symbol; `failure` is why the
-    journal could not be written, None as long as it can.
+    asset, in units; `prints` are the last trades of a live market, by symbol; `model` is the setting that
+    chose the fill models; `failure` is why the journal could not be written, None as long as it can.
     `journal` None records nothing; `salt` makes the names of keys in a journal its own.
     """
 
@@ -92,6 +92,14 @@ class Office:
     def engine(self) -> Engine:
         """The engine."""
         return self.desk.engine
+
+    def model_of(self, symbol: str) -> str:
+        """Return the fill model of a symbol."""
+        return self.engine.venues[symbol].model
+
+    def models(self) -> list[str]:
+        """Return the fill models of all symbols, each once."""
+        return list(dict.fromkeys(venue.model for venue in self.engine.venues.values()))
 
     def handle(self, call: Call, asked: Reading, session: ServerSession, now_ms: int) -> Outcome:
         """Return the outcome of a request that needs a key, from any connection.

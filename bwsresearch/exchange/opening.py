@@ -54,7 +54,7 @@ def opened(
     office.journal = journal
     engine, keyring = office.engine, office.keyring
     if journal is not None:
-        journal.model = config.model.id
+        journal.model = office.model_of
         journal.add("open", now_ms, facts(market, accounts, config, salt))
         journal.commit()
     for number, spec in enumerate(accounts, 1):
@@ -72,10 +72,12 @@ def empty(
     market: Market | None, symbols: Iterable[SymbolInfo], config: Config, salt: str
 ) -> Office:
     """Return an office without accounts; without a market, it must be told what there is to see."""
+    recorded = {} if market is None else market.recorded
 
     def venue(info: SymbolInfo) -> Venue:
         tick, step = units(info.tick_size), units(info.step_size)
-        return Venue(info, fill_model(config.model, tick=tick, step=step))
+        known = recorded.get(info.symbol)
+        return Venue(info, fill_model(config.model, tick=tick, step=step, recorded=known))
 
     engine = Engine({info.symbol: venue(info) for info in symbols}, {}, seed=config.seed)
     limits = config.limits

@@ -32,7 +32,7 @@ class ClientJournal:
     def __init__(self, folder: str | Path) -> None:
         file, past = taken_up(folder)
         self.folder = file.folder
-        self._journal = Journal(file.write, model="client")
+        self._journal = Journal(file.write)
         if past:
             self._journal.seq, self._journal.crc = past[-1]["seq"], past[-1]["crc"]
         self._lock = threading.Lock()

@@ -56,13 +56,12 @@ Times without a zone are UTC.
 
 @dataclass(frozen=True)
 class _Venue:
-    """Where an account trades: the market, its time, how it is called, and its best fill model."""
+    """Where an account trades: the market, its time, and how it is called."""
 
     market: Market
     now: Onward
     name: str
     title: str
-    model: str
     source: Source | None = None
 
 
@@ -92,8 +91,8 @@ def paper(
         fee: what maker and taker pay of what they receive; 0.001 is 0.1 %, and counts when left out.
         fees_in_bnb: whether they pay in BNB, at 75 %, while there is enough.
         model: settings of the fill model, such as {"id": "trades@1"}. Left out: depth+trades@1, but
-            of the cache what was recorded there decides: trades@1, or klines@1 of bars alone, where an
-            order at market trades at the next bar's open.
+            for a symbol of the cache what was recorded of it decides: trades@1 without its books, or
+            klines@1 of bars alone, where an order at market trades at the next bar's open.
         journal: a folder; one that holds a journal is taken up where it ended, with the balances, the
             fees and the model that it has. Left out: a new one below BWS_DATA_DIR, or the platform's
             place for data.
@@ -112,7 +111,7 @@ def paper(
     rate = _rate(_FEE if fee is None else fee)
     _meant(market, client, server, clock)
     venue = _venue(market, client, server, clock, seed, timeout)
-    config = Config.of({"model": {"id": venue.model, **(model or {})}, "seed": seed})
+    config = Config.of({"model": model or {}, "seed": seed})
     _possible(market, config.model.id)
     commission = Commission(maker=rate, taker=rate, in_bnb=bool(fees_in_bnb))
     account = AccountSpec("paper", given, commission, [ApiKey(_KEY, "paper", None)])
@@ -179,13 +178,11 @@ def _venue(
     now = _clock(live_clock if clock is None else clock)
     if market == "synthetic":
         title = f"Paper account on the synthetic market {seed}"
-        return _Venue(SyntheticMarket(seed), now, f"synthetic-{seed}", title, "depth+trades@1")
+        return _Venue(SyntheticMarket(seed), now, f"synthetic-{seed}", title)
     recorded = recorded_market(default_root(), server)
-    kinds = recorded.recorded.values()
-    has_trades = all("trades" in kind for kind in kinds)
-    best = "depth+trades@1" if all("depth" in kind for kind in kinds) else "trades@1"
+    has_trades = any("trades" in kinds for kinds in recorded.recorded.values())
     title = "Paper account on recorded " + ("trades" if has_trades else "bars")
-    return _Venue(recorded, now, "cache", title, best if has_trades else "klines@1")
+    return _Venue(recorded, now, "cache", title)
 
 
 async def _watched(source: Client, timeout: float) -> _Venue:
@@ -194,7 +191,7 @@ async def _watched(source: Client, timeout: float) -> _Venue:
     await clock.learn()
     title = f"Paper account on {name}, live"
     watched = Source(source.aio, clock)
-    return _Venue(LiveMarket(name), Onward(clock), name, title, "depth+trades@1", watched)
+    return _Venue(LiveMarket(name), Onward(clock), name, title, watched)
 
 
 def _possible(market: MarketName, model: str) -> None:

@@ -94,7 +94,7 @@ def lines(office: Office, account: Account, quote: str, now_ms: int) -> dict[str
         # What was put in counts at today's prices: a rise of what was there anyway is no merit.
         gain = worth - before
         found["profit"] = f"{'+' if gain >= 0 else '-'}{_money(abs(gain), worth)} {quote}"
-    found["model"] = office.model
+    found["model"] = ", ".join(office.models()) or office.model
     found["time"] = f"{dt.datetime.fromtimestamp(now_ms // 1000, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
     return found
 

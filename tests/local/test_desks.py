@@ -110,7 +110,11 @@ def test_a_journal_that_leads_nowhere_is_left_as_it_is(market, office, tmp_path)
 def test_a_resumed_exchange_has_the_settings_that_it_had(market, office):
     office(config=Config.of({"model": {"id": "trades@1"}, "seed": 5})).close()
     again = office(config=Config())
-    assert (again.model, again.journal.model, again.engine.seed) == ("trades@1", "trades@1", 5)
+    assert (again.model, again.journal.model("BTCUSDT"), again.engine.seed) == (
+        "trades@1",
+        "trades@1",
+        5,
+    )
     assert again.engine.venues["BTCUSDT"].model == "trades@1"
     assert order(market, again).order_id == 1
 

@@ -74,7 +74,7 @@ def test_recorded_trades_are_traded_by_trades(opened, recorded):
     recorded(TRADES, ticks(3000, NOON - 1_000_000))
     now = Clock()
     paper = opened(market="cache", clock=now)
-    assert paper._office.model == "trades@1"
+    assert paper._office.models() == ["trades@1"]
     assert repr(paper).startswith("Paper account on recorded trades\n")
     taken = paper.buy("BTCUSDT", quote=100)
     assert taken.status == "FILLED"
@@ -94,7 +94,7 @@ def test_recorded_bars_are_traded_bar_by_bar(opened, recorded):
     recorded(KLINES, bars(600, NOON - 300 * MINUTE), "1m")
     now = Clock(NOON + 30_000)
     paper = opened(market="cache", clock=now)
-    assert paper._office.model == "klines@1"
+    assert paper._office.models() == ["klines@1"]
     waiting = paper.buy("BTCUSDT", 0.01)
     assert (waiting.status, waiting.fills) == ("NEW", [])
     assert len(paper.fills()) == 0
@@ -109,13 +109,26 @@ def test_recorded_bars_are_traded_bar_by_bar(opened, recorded):
     assert on_bridge(again, again._office.state_hash) == on_bridge(paper, paper._office.state_hash)
 
 
+def test_each_symbol_of_the_cache_has_the_model_that_its_data_allows(opened, recorded):
+    recorded(KLINES, bars(600, NOON - 300 * MINUTE), "1m")
+    recorded(TRADES, ticks(3000, NOON - 1_000_000), symbol="ETHUSDT")
+    now = Clock(NOON + 30_000)
+    paper = opened(market="cache", clock=now)
+    assert paper.buy("BTCUSDT", 0.01).status == "NEW"
+    assert paper.buy("ETHUSDT", 0.01).status == "FILLED"
+    now.pass_by(30)
+    fills = paper.fills().set_index("symbol")
+    assert fills["model"].to_dict() == {"ETHUSDT": "trades@1", "BTCUSDT": "klines@1"}
+    assert "klines@1, trades@1" in repr(paper)
+
+
 def test_a_model_can_be_chosen(opened, recorded):
     recorded(KLINES, bars(100, NOON - 50 * MINUTE), "1m")
     paper = opened(market="cache", clock=Clock(), model={"id": "depth+trades@1"})
     assert paper.buy("BTCUSDT", quote=100).status == "FILLED"
     slipping = opened(model={"id": "klines@1", "slippage_bps": 50})
-    assert slipping._office.model == "klines@1"
-    with pytest.raises(ValueError, match=r"model.id is 'x', must be one of depth"):
+    assert slipping._office.models() == ["klines@1"]
+    with pytest.raises(ValueError, match=r"model.id is 'x', must be one of best, depth"):
         opened(model={"id": "x"})
     with pytest.raises(ValueError, match=r"model.patience is no setting"):
         opened(model={"patience": 1})

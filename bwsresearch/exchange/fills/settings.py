@@ -1,15 +1,16 @@
 """What can be set of the fill models; every figure is one that decides what a fill is worth."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["MODELS", "ModelConfig"]
+__all__ = ["MODELS", "ModelConfig", "best"]
 
 MODELS: Final = ("depth+trades@1", "trades@1", "klines@1", "self@1")
 """Best first; "self@1" watches no market."""
 _WORDS: Final = {
-    "id": MODELS,
+    "id": ("best", *MODELS),
     "replenish": ("on_increase",),
     "touch_fill": ("queue", "never", "optimistic"),
     "bar_path": ("worst", "best"),
@@ -22,7 +23,7 @@ class ModelConfig:
     """One model and its figures.
 
     Attributes:
-        id: which model; see `MODELS`.
+        id: which model, see `MODELS`; "best" is the one that each symbol's data allows.
         max_book_age: seconds after which a book counts as none.
         replenish: when a level of which something was taken gives more. "on_increase": as far as it
             grows, or once it was gone.
@@ -36,7 +37,7 @@ class ModelConfig:
         book_cross: depth+trades@1: whether a book that crosses a resting order fills it.
     """
 
-    id: str = "depth+trades@1"
+    id: str = "best"
     max_book_age: float = 5.0
     replenish: str = "on_increase"
     touch_fill: str = "queue"
@@ -74,6 +75,16 @@ class ModelConfig:
     def max_book_age_ms(self) -> int:
         """The age in whole milliseconds."""
         return int(exact(self.max_book_age) * 1000)
+
+
+def best(recorded: Collection[str] | None) -> str:
+    """Return the model for a symbol of which "depth", "trades" or intervals were recorded.
+
+    None stands for a market that can be asked for anything.
+    """
+    if recorded is None or {"depth", "trades"} <= set(recorded):
+        return "depth+trades@1"
+    return "trades@1" if "trades" in recorded else "klines@1"
 
 
 def exact(number: float) -> Fraction:

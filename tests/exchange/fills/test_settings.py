@@ -26,6 +26,21 @@ def test_a_symbol_without_tick_and_step_has_those_of_eight_decimals(name):
     assert (getattr(made, "tick", 1), getattr(made, "step", 1)) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        (None, "depth+trades@1"),
+        (("1m", "trades", "depth"), "depth+trades@1"),
+        (("1m", "trades"), "trades@1"),
+        (("1m", "depth"), "klines@1"),
+        (("1m", "1h"), "klines@1"),
+    ],
+)
+def test_the_best_model_is_the_one_that_the_data_allows(recorded, name):
+    made = fill_model(ModelConfig(), tick=1, step=1, recorded=recorded)
+    assert made.model == name
+
+
 def test_two_symbols_do_not_share_a_model():
     config = ModelConfig()
     one, two = (fill_model(config, tick=1, step=1) for _ in range(2))
@@ -36,7 +51,7 @@ def test_two_symbols_do_not_share_a_model():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"id": "magic@1"}, "model.id is 'magic@1', must be one of depth+trades@1, trades@1"),
+        ({"id": "magic@1"}, "model.id is 'magic@1', must be one of best, depth+trades@1"),
         ({"touch_fill": "always"}, "model.touch_fill is 'always', must be one of queue, never"),
         ({"bar_path": "ohlc"}, "model.bar_path is 'ohlc', must be one of worst, best"),
         ({"replenish": "on_snapshot"}, "model.replenish is 'on_snapshot', must be one of on_inc"),
@@ -54,6 +69,6 @@ def test_a_wrong_setting_names_value_and_bound(settings, message):
 
 def test_the_defaults_are_the_strict_ones():
     config = ModelConfig()
-    assert (config.id, config.touch_fill, config.bar_path) == ("depth+trades@1", "queue", "worst")
+    assert (config.id, config.touch_fill, config.bar_path) == ("best", "queue", "worst")
     assert (config.max_book_age_ms, config.participation, config.ladder_frac) == (5_000, 0.1, 0.05)
     assert (config.slippage_bps, config.book_cross, config.replenish) == (2.0, True, "on_increase")
