@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from msgspec.structs import replace
+
 from bwsresearch.exchange.fills.resting import UNKNOWN
 from bwsresearch.exchange.fills.settings import ModelConfig, exact
 from bwsresearch.exchange.trading.amounts import UNIT, floored
@@ -205,7 +207,7 @@ class KlinesOnly:
             qty = min(order.visible, share.left)
             evidence = Evidence("bar", bar.open_time, bar.close_time, reached, share.left, rule)
             share.left -= qty
-            yield Filled(order, qty, evidence._replace(ahead_before=-1, ahead_after=-1))
+            yield Filled(order, qty, replace(evidence, ahead_before=-1, ahead_after=-1))
 
 
 def _first_met(order: Order, bar: BarSeen) -> int:

@@ -2,13 +2,25 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
 
 from bwsresearch.exchange.trading.orders import Order
 
 __all__ = ["Account", "Commission", "Deal", "PreventedMatch"]
 
 
-@dataclass(frozen=True, slots=True)
+class Rates(NamedTuple):
+    """What one side of a trade pays of what it receives: standard, special and tax rate."""
+
+    standard: int
+    special: int
+    tax: int
+
+
+@dataclass(frozen=True)
 class Commission:
     """Rates in units of 1e-8 of what is received: 100,000 is 0.1 %.
 
@@ -30,9 +42,24 @@ class Commission:
     discount: int = 75_000_000
     in_bnb: bool = False
 
+    def rates(self, *, is_buy: bool, is_maker: bool) -> Rates:
+        """Return the rates of one side of a trade: its role's and its direction's together."""
+        return self._rates[is_buy, is_maker]
 
-@dataclass(frozen=True, slots=True)
-class Deal:
+    @cached_property
+    def _rates(self) -> dict[tuple[bool, bool], Rates]:
+        maker = self.maker, self.special_maker, self.tax_maker
+        taker = self.taker, self.special_taker, self.tax_taker
+        buyer = self.buyer, self.special_buyer, self.tax_buyer
+        seller = self.seller, self.special_seller, self.tax_seller
+        return {
+            (is_buy, is_maker): Rates(*map(sum, zip(role, side, strict=True)))
+            for is_buy, side in ((True, buyer), (False, seller))
+            for is_maker, role in ((True, maker), (False, taker))
+        }
+
+
+class Deal(msgspec.Struct, frozen=True, gc=False):
     """One side of a trade, as its account sees it."""
 
     symbol: str
@@ -48,8 +75,7 @@ class Deal:
     is_maker: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PreventedMatch:
+class PreventedMatch(msgspec.Struct, frozen=True, gc=False):
     """A trade between two orders of one account that did not take place."""
 
     symbol: str

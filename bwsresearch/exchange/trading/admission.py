@@ -3,8 +3,9 @@
 Source: errors.md "Messages for -1010, -2010, -2011".
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.amounts import UNIT, notional

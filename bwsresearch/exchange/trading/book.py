@@ -136,6 +136,9 @@ class Stops:
         """Forget an order that is no longer open; those of fixed price go when they come up."""
         self._trailing.pop(order.order_id, None)
 
+    def __bool__(self) -> bool:
+        return bool(self._rising or self._falling or self._trailing)
+
     def met(self, last: int, now_ms: int, placed_by: int = FOREVER) -> list[Order]:
         """Return the orders that `last` triggers, by their ids, and take them out.
 

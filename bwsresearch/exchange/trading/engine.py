@@ -6,8 +6,10 @@ leaves no trace. Source: web-socket-api.md "Trading requests".
 
 import base64
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from bwsresearch.exchange.trading import admission
 from bwsresearch.exchange.trading.accounts import Account
@@ -172,7 +174,7 @@ class Engine:
 
     def _trigger(self, venue: Venue, step: Step) -> None:
         """Let the stops work that the last price has met, and those that their trades meet."""
-        while venue.last and (met := venue.stops.met(venue.last, step.now_ms)):
+        while venue.stops and venue.last and (met := venue.stops.met(venue.last, step.now_ms)):
             for order in met:
                 self._released(venue, order, step)
 

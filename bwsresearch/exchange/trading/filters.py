@@ -35,15 +35,27 @@ class Standing(Protocol):
         """Return the base that is held or would be bought by open orders."""
 
 
+_SPECIAL: Final = frozenset(
+    {
+        "ICEBERG_PARTS",
+        "MARKET_LOT_SIZE",
+        "MAX_NUM_ALGO_ORDERS",
+        "MAX_NUM_ICEBERG_ORDERS",
+        "TRAILING_DELTA",
+    }
+)
+"""What binds orders at market, with a stop or with a hidden part alone."""
+
 Check = Callable[[Ticket, Standing], bool]
 """Whether a ticket passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The compiled filters of one symbol."""
+    """The compiled filters of one symbol; `plain` are those that bind an order with nothing special."""
 
     checks: tuple[tuple[str, Check], ...]
+    plain: tuple[tuple[str, Check], ...]
     step: int
     market_step: int
     min_qty: int
@@ -63,6 +75,7 @@ class Filters:
         lot, market = rows.get("LOT_SIZE", {}), rows.get("MARKET_LOT_SIZE", {})
         return cls(
             tuple(checks),
+            tuple(check for check in checks if check[0] not in _SPECIAL),
             step=max(_units(lot, "stepSize"), _units(market, "stepSize"), 1),
             market_step=_units(market, "stepSize"),
             min_qty=_units(lot, "minQty"),
@@ -75,9 +88,14 @@ class Filters:
 
     def check(self, ticket: Ticket, standing: Standing) -> None:
         """Raise a Refusal that names the first filter that the ticket fails."""
-        for name, passes in self.checks:
+        for name, passes in self.plain if is_plain(ticket) else self.checks:
             if not passes(ticket, standing):
                 raise Refusal(-1013, f"Filter failure: {name}")
+
+
+def is_plain(ticket: Ticket) -> bool:
+    """Whether an order has a limit, and neither a stop nor a hidden part."""
+    return ticket.type in ("LIMIT", "LIMIT_MAKER") and not ticket.iceberg_qty
 
 
 def _units(row: Mapping[str, object], name: str) -> int:

@@ -3,8 +3,9 @@
 Source: web-socket-api.md "Place new order"; enums.md.
 """
 
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from bwsresearch.enums import OrderType, StpMode, TimeInForce
 from bwsresearch.exchange.trading.amounts import notional
@@ -38,8 +39,7 @@ _RISING: Final = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """A request for an order, its numbers in units; 0 stands for "not given".
 
     `client_order_id` "" lets the exchange choose one, `stp` None the symbol's mode.
@@ -76,8 +76,7 @@ class Ticket:
         return (self.type, self.is_buy) in _RISING
 
 
-@dataclass(frozen=True, slots=True)
-class Amendment:
+class Amendment(msgspec.Struct, frozen=True, gc=False):
     """One lowering of an order's quantity."""
 
     execution_id: int
@@ -88,8 +87,7 @@ class Amendment:
     time: int
 
 
-@dataclass(slots=True, eq=False)
-class Order:
+class Order(msgspec.Struct, eq=False, gc=False):
     """One order of one account; amounts in units, times in ms, -1 where there is none yet.
 
     `reserved` is what of the account is locked for it: quote of a buy, base of a sale. `is_short`
@@ -118,7 +116,7 @@ class Order:
     expiry_reason: ExpiryReason | None = None
     is_resting: bool = False
     is_short: bool = False
-    amendments: list[Amendment] = field(default_factory=list)
+    amendments: list[Amendment] = []
 
     @property
     def symbol(self) -> str:

@@ -102,10 +102,12 @@ class Settlement:
         self, account: Account, order: Order, received: str, amount: int, *, is_maker: bool
     ) -> tuple[int, str]:
         rates = account.commission
-        standard, special, tax = rates_of(rates, is_buy=order.is_buy, is_maker=is_maker)
-        whole = fee_of(amount, standard) + fee_of(amount, special) + fee_of(amount, tax)
+        standard, special, tax = parts = rates.rates(is_buy=order.is_buy, is_maker=is_maker)
+        whole = fee_of(amount, standard)
+        if special or tax:
+            whole += fee_of(amount, special) + fee_of(amount, tax)
         if rates.in_bnb and whole:
-            in_bnb = self._in_bnb(rates, received, amount, (standard, special, tax))
+            in_bnb = self._in_bnb(rates, received, amount, parts)
             # What is received may be BNB itself, and then pays too.
             has = account.free[_BNB] + (amount if received == _BNB else 0)
             if in_bnb is not None and has >= in_bnb:
@@ -145,17 +147,3 @@ class Settlement:
         if turned is not None and turned.last:
             return Fraction(UNIT, turned.last)
         return None
-
-
-def rates_of(rates: Commission, *, is_buy: bool, is_maker: bool) -> tuple[int, int, int]:
-    """Return the standard, special and tax rate of one side of a trade."""
-    if is_maker:
-        parts = rates.maker, rates.special_maker, rates.tax_maker
-    else:
-        parts = rates.taker, rates.special_taker, rates.tax_taker
-    sides = (
-        (rates.buyer, rates.special_buyer, rates.tax_buyer)
-        if is_buy
-        else (rates.seller, rates.special_seller, rates.tax_seller)
-    )
-    return parts[0] + sides[0], parts[1] + sides[1], parts[2] + sides[2]

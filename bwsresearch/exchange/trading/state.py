@@ -1,9 +1,9 @@
 """The engine's whole state as plain values, and one hash of it: equal runs have equal hashes."""
 
 import hashlib
-from dataclasses import astuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.engine import Engine

@@ -1,7 +1,8 @@
 """What one step of the engine did: reports of orders, fills with their evidence, touched balances."""
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+import msgspec
 
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.orders import Order, OrderStatus
@@ -24,7 +25,7 @@ EvidenceKind: TypeAlias = Literal["print", "level", "bar", "order"]
 Cause: TypeAlias = Literal["place", "fill", "cancel", "trigger", "expire", "amend", "prevent"]
 
 
-class Evidence(NamedTuple):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """Why a fill was possible: a print, a level, a bar or another order, and how much of it is used.
 
     `ref` identifies it (trade id, update id, bar's open time, order id), `time` is when it was seen,
@@ -42,7 +43,7 @@ class Evidence(NamedTuple):
     ahead_after: int = 0
 
 
-class FillPart(NamedTuple):
+class FillPart(msgspec.Struct, frozen=True, gc=False):
     """The trade of a report; all zero and -1 when the report is of none."""
 
     trade_id: int
@@ -58,7 +59,7 @@ class FillPart(NamedTuple):
 NO_FILL = FillPart(-1, 0, 0, 0, 0, "", is_maker=False, evidence=None)
 
 
-class Report(NamedTuple):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """One transition of an order, and what the order was like right after it."""
 
     order: Order
@@ -78,13 +79,12 @@ class Report(NamedTuple):
     prevented_qty: int
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct):
     """Everything that one input changed, in the order in which it happened."""
 
     now_ms: int
-    reports: list[Report] = field(default_factory=list)
-    touched: dict[tuple[str, str], Account] = field(default_factory=dict)
+    reports: list[Report] = []
+    touched: dict[tuple[str, str], Account] = {}
 
     def touch(self, account: Account, asset: str) -> None:
         """Note that a balance changed."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.book import Book, Stops
 from bwsresearch.exchange.trading.filters import Filters
@@ -84,8 +86,7 @@ class Venue:
         return list(self.book.bids.shown(limit)), list(self.book.asks.shown(limit))
 
 
-@dataclass(frozen=True, slots=True)
-class AccountStanding:
+class AccountStanding(msgspec.Struct, frozen=True):
     """What the filters of a symbol ask about an account; see `filters.Standing`."""
 
     venue: Venue

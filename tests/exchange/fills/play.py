@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import astuple
+
 from bwsresearch.exchange.trading.liquidity import BarSeen
 from bwsresearch.exchange.trading.orders import Ticket
 from bwsresearch.protocol.messages import Refusal
@@ -114,4 +116,5 @@ def time_of(item):
 def told(report):
     """Everything that a report says, as plain values."""
     order = report.order
-    return (order.order_id, *report[1:5], *report[7:])
+    values = astuple(report)
+    return (order.order_id, *values[1:5], *values[7:])

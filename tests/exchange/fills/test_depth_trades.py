@@ -1,6 +1,7 @@
 """depth+trades@1, rule by rule: takers walk the book, resting orders wait for trades."""
 
 import pytest
+from msgspec.structs import astuple
 
 from bwsresearch.protocol.messages import Refusal
 
@@ -36,7 +37,7 @@ def test_evidence_of_a_taker_names_the_book_and_what_was_left_of_the_level(lab):
     lab.market("BUY", "2")
     order = lab.market("SELL", "1")
     (found,) = lab.evidence(order)
-    assert found == ("level", 1, 1_001_000, amount("99"), amount("5"), "walk", 0, 0)
+    assert astuple(found) == ("level", 1, 1_001_000, amount("99"), amount("5"), "walk", 0, 0)
 
 
 def test_a_level_is_had_once_by_all_accounts(lab):

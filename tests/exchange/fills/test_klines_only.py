@@ -1,6 +1,7 @@
 """klines@1, rule by rule: the next open for takers, beyond the price for makers, stops first."""
 
 import pytest
+from msgspec.structs import astuple
 
 from bwsresearch.protocol.messages import Refusal
 
@@ -66,7 +67,7 @@ def test_slippage_is_against_the_taker_and_rounded_so():
     made.begin("123.45")  # 0.02469 off: 123.47469 and 123.42531
     assert made.fills(bought) == [("123.48", "1", "TAKER", "open")]
     assert made.fills(sold) == [("123.42", "1", "TAKER", "open")]
-    assert made.evidence(sold)[0][:4] == ("bar", made.at, made.at, amount("123.45"))
+    assert astuple(made.evidence(sold)[0])[:4] == ("bar", made.at, made.at, amount("123.45"))
 
 
 def test_a_taker_gets_a_part_of_the_bar_before_and_all_share_it(lab):
@@ -156,7 +157,7 @@ def test_a_bar_beyond_the_price_fills_at_the_price_and_one_that_touches_it_does_
     assert lab.fills(order) == []
     lab.minute("100", "101", "98.99", "100")
     assert lab.fills(order) == [("99", "3", "MAKER", "through")]
-    assert lab.evidence(order)[0][:5] == (
+    assert astuple(lab.evidence(order)[0])[:5] == (
         "bar", lab.before, lab.before + MINUTE - 1, amount("98.99"), amount("10"),
     )  # fmt: skip
 
@@ -218,7 +219,7 @@ def test_a_stop_within_a_bar_trades_at_its_price_with_slippage():
     made.minute("100", "101", "90", "100")
     assert made.fills(order) == [("94.9", "1", "TAKER", "stop")]
     (found,) = made.evidence(order)
-    assert found[:4] == ("bar", made.before, made.before + MINUTE - 1, amount("95"))
+    assert astuple(found)[:4] == ("bar", made.before, made.before + MINUTE - 1, amount("95"))
 
 
 def test_a_stop_behind_a_gap_trades_at_the_open_and_never_at_its_price(lab):
