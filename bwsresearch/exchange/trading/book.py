@@ -27,7 +27,7 @@ class Side:
 
     def add(self, order: Order) -> None:
         """Put an order behind all others of its price."""
-        price = order.ticket.price
+        price = order.price
         level = self.levels.get(price)
         if level is None:
             level = self.levels[price] = OrderedDict()
@@ -36,14 +36,14 @@ class Side:
 
     def to_place(self, order: Order) -> None:
         """Put an order that has waited for its market before those who came meanwhile."""
-        level = self.levels[order.ticket.price]
+        level = self.levels[order.price]
         for other in list(level.values()):
             if _came(other) > _came(order):
                 level.move_to_end(other.order_id)
 
     def remove(self, order: Order) -> None:
         """Take an order off."""
-        price = order.ticket.price
+        price = order.price
         level = self.levels[price]
         del level[order.order_id]
         if not level:
@@ -51,7 +51,7 @@ class Side:
 
     def to_back(self, order: Order) -> None:
         """Put an order behind the others of its price, as a refreshed iceberg is."""
-        self.levels[order.ticket.price].move_to_end(order.order_id)
+        self.levels[order.price].move_to_end(order.order_id)
 
     @property
     def best(self) -> int | None:

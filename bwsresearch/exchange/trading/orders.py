@@ -90,12 +90,15 @@ class Amendment(msgspec.Struct, frozen=True, gc=False):
 class Order(msgspec.Struct, eq=False, gc=False):
     """One order of one account; amounts in units, times in ms, -1 where there is none yet.
 
-    `reserved` is what of the account is locked for it: quote of a buy, base of a sale. `is_short`
+    `symbol`, `is_buy` and `price` (0 at market) are the ticket's. `reserved` is what of the account is locked for it: quote of a buy, base of a sale. `is_short`
     marks a quote amount that the book could not fill: such an order expires after its last trade.
     """
 
     order_id: int
     owner: str
+    symbol: str
+    is_buy: bool
+    price: int
     ticket: Ticket
     client_order_id: str
     stp: StpMode
@@ -119,21 +122,6 @@ class Order(msgspec.Struct, eq=False, gc=False):
     amendments: list[Amendment] = []
 
     @property
-    def symbol(self) -> str:
-        """What is traded."""
-        return self.ticket.symbol
-
-    @property
-    def is_buy(self) -> bool:
-        """Which side it is on."""
-        return self.ticket.is_buy
-
-    @property
-    def price(self) -> int:
-        """Its limit; 0 at market."""
-        return self.ticket.price
-
-    @property
     def remaining(self) -> int:
         """What can still be traded."""
         return self.qty - self.executed - self.prevented
@@ -150,4 +138,4 @@ class Order(msgspec.Struct, eq=False, gc=False):
 
     def need(self) -> int:
         """Return what a resting order must have reserved: price × remaining, or remaining."""
-        return notional(self.ticket.price, self.remaining) if self.is_buy else self.remaining
+        return notional(self.price, self.remaining) if self.is_buy else self.remaining
