@@ -101,21 +101,13 @@ class Journal:
 
 def _order(report: Report, cause: int) -> Body:
     """Return an order as it was right after a transition."""
-    row = order_row(report.order)
-    row |= {
-        "clientOrderId": report.client_order_id,
-        "origQty": decimal(report.qty),
-        "executedQty": decimal(report.executed),
-        "cummulativeQuoteQty": decimal(report.quote),
-        "status": report.status,
-    }
     return {
         "account": report.order.owner,
         "execution": report.execution,
         "cause": report.cause,
         "of": cause,
         "executionId": report.execution_id,
-        "order": row,
+        "order": order_row(report.order, at=report),
     }
 
 

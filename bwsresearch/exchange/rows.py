@@ -40,13 +40,17 @@ _LAST: Final[_Words] = np.array([str(i).rjust(4, "\0") for i in range(10_000)], 
 _LEADING: Final[_Words] = np.where(np.arange(10_000) > 0, _LAST, 0).astype(np.uint32)
 """Nothing at all for 0, which others follow."""
 _NOTHING: Final[_Words] = np.zeros(1, np.uint32)
+_DECIMALS: Final = 8
 _FLAG: Final[_Words] = np.frombuffer(b"false\0\0\0true\0\0\0\0", np.uint32).reshape(2, 2)
 
 
+@functools.lru_cache(maxsize=8192)
 def decimal(units: int) -> str:
     """Return an amount in units as the API writes it: eight decimals."""
-    sign, amount = ("-", -units) if units < 0 else ("", units)
-    return f"{sign}{amount // UNIT}.{amount % UNIT:08d}"
+    sign, digits = ("-", str(-units)) if units < 0 else ("", str(units))
+    if len(digits) > _DECIMALS:
+        return f"{sign}{digits[:-_DECIMALS]}.{digits[-_DECIMALS:]}"
+    return f"{sign}0.{digits.zfill(_DECIMALS)}"
 
 
 def page(blob: Blob, first: int, last: int) -> bytes:

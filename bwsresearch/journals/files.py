@@ -57,6 +57,7 @@ class JournalFile:
         self._file: int | None = None
         self._pid = os.getpid()
         self._dirty = threading.Condition()
+        self._ended = threading.Event()
         self._unsynced = self._closed = False
         self._failure: OSError | None = None
         try:
@@ -99,8 +100,9 @@ class JournalFile:
             except OSError as error:
                 self._failure = error
                 raise _unwritable(self.folder, error) from error
-            self._unsynced = True
-            self._dirty.notify()
+            if not self._unsynced:
+                self._unsynced = True
+                self._dirty.notify()
 
     def _append(self, lines: bytes) -> None:
         file = self._file
@@ -117,6 +119,7 @@ class JournalFile:
             return  # it is the parent's, lock and all
         with self._dirty:
             self._closed = True
+            self._ended.set()
             self._dirty.notify()
             file, self._file = self._file, None
             if file is not None:
@@ -166,8 +169,8 @@ class JournalFile:
                 return
             finally:
                 os.close(file)
-            with self._dirty:
-                self._dirty.wait_for(lambda: self._closed, _GROUP_S)
+            # Not on the condition: each write would wake this thread, and wait for it.
+            self._ended.wait(_GROUP_S)
 
 
 def _write_all(file: int, lines: bytes) -> None:

@@ -139,19 +139,19 @@ def _expiry(order: Order) -> Json:
     return {} if order.expiry_reason is None else {"expiryReason": order.expiry_reason}
 
 
-def order_row(order: Order, factor: int = 1) -> Json:
-    """Return an order as order.status, openOrders.status and allOrders show it."""
-    ticket = order.ticket
+def order_row(order: Order, factor: int = 1, at: Report | None = None) -> Json:
+    """Return an order as order.status, openOrders.status and allOrders show it; `at`, as it was then."""
+    ticket, was = order.ticket, at or order
     row: Json = {
         "symbol": order.symbol,
         "orderId": order.order_id,
         "orderListId": _NO_LIST,
-        "clientOrderId": order.client_order_id,
+        "clientOrderId": was.client_order_id,
         "price": decimal(ticket.price),
-        "origQty": decimal(order.qty),
-        "executedQty": decimal(order.executed),
-        "cummulativeQuoteQty": decimal(order.quote),
-        "status": order.status,
+        "origQty": decimal(was.qty),
+        "executedQty": decimal(was.executed),
+        "cummulativeQuoteQty": decimal(was.quote),
+        "status": was.status,
         "timeInForce": ticket.time_in_force,
         "type": ticket.type,
         "side": _side(order),
