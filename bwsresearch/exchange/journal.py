@@ -9,8 +9,9 @@ seen of a live market), `look` (up to when a market was seen that can be asked a
 prices after either), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`.
 """
 
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -21,16 +22,19 @@ from bwsresearch.exchange.trading.events import events
 from bwsresearch.exchange.trading.replies import order_row
 from bwsresearch.exchange.trading.steps import Report, Step
 
-__all__ = ["VERSION", "Damaged", "Journal", "Record", "parsed"]
+__all__ = ["VERSION", "Damaged", "Journal", "Record", "checked", "decoded", "parsed"]
 
 VERSION: Final = 1
 
 Record: TypeAlias = dict[str, Any]
-Body: TypeAlias = Mapping[str, object]
+Body: TypeAlias = dict[str, object]
 
 
 class Damaged(ValueError):
     """A line is cut off, or is not what was written."""
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def _nothing() -> None:
@@ -56,19 +60,14 @@ class Journal:
     close: Callable[[], None] = _nothing
     model: Callable[[str], str] = _own_orders
     seq: int = 0
-    crc: str = "00000000"
     _lines: list[bytes] = field(default_factory=list)
 
     def add(self, kind: str, now_ms: int, body: Body) -> int:
         """Add a record to those that are handed on next, and return its number."""
         self.seq += 1
-        head = b'{"v":%d,"seq":%d,"k":"%s","t":%d' % (
-            VERSION, self.seq, kind.encode(), now_ms * 1_000_000,
-        )  # fmt: skip
-        rest = msgspec.json.encode(body)
-        text = head + (b"," + rest[1:] if body else rest[1:])
-        self.crc = f"{zlib.crc32(text):08x}"
-        self._lines.append(text[:-1] + b',"crc":"' + self.crc.encode() + b'"}\n')
+        head = {"v": VERSION, "seq": self.seq, "k": kind, "t": now_ms * 1_000_000}
+        text = _encode(head | body)
+        self._lines.append(b'%b,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text)))
         return self.seq
 
     def step(self, step: Step, cause: int) -> None:
@@ -148,11 +147,24 @@ def _queue(ahead: int) -> str | None:
     return None if ahead < 0 else decimal(ahead)
 
 
-_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+decoded: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+_HEAD: Final = re.compile(rb'\{"v":[0-9]+,"seq":([0-9]+),"k":"([a-z]+)"')
 
 
 def parsed(line: bytes) -> Record:
     """Return the record of a line, without its newline.
+
+    Raises:
+        Damaged: when it is cut off or was changed.
+    """
+    checked(line)
+    return decoded(line)
+
+
+def checked(line: bytes) -> tuple[int, str]:
+    """Return the number and the kind of a record by its line, without reading the rest.
 
     Raises:
         Damaged: when it is cut off or was changed.
@@ -162,4 +174,7 @@ def parsed(line: bytes) -> Record:
         raise Damaged("the line is cut off")
     if line[at + 8 : -2] != b"%08x" % zlib.crc32(b"}", zlib.crc32(line[:at])):
         raise Damaged("the line's checksum does not fit")
-    return _decode(line)
+    head = _HEAD.match(line)
+    if head is None:
+        raise Damaged("the line is no record")
+    return int(head[1]), head[2].decode()

@@ -5,7 +5,7 @@ written trades no more.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -336,7 +336,7 @@ def _plain(value: Raw) -> object:
     return value if isinstance(value, bool) or value is None else sent_text(value)
 
 
-def _answered(outcome: Outcome, number: int) -> Mapping[str, object]:
+def _answered(outcome: Outcome, number: int) -> dict[str, object]:
     body: dict[str, object] = {"of": number, "status": outcome.status}
     if isinstance(outcome.body, ErrorBody):
         body |= {"code": outcome.body.code, "msg": outcome.body.msg}

@@ -34,7 +34,7 @@ class ClientJournal:
         self.folder = file.folder
         self._journal = Journal(file.write)
         if past:
-            self._journal.seq, self._journal.crc = past[-1]["seq"], past[-1]["crc"]
+            self._journal.seq = past[-1]["seq"]
         self._lock = threading.Lock()
         self._end = weakref.finalize(self, file.close)
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +20,9 @@ from filelock import Timeout as LockTimeout
 
 from bwsresearch import heap
 from bwsresearch.errors import BwsError
-from bwsresearch.exchange.journal import Damaged, Record, parsed
+from bwsresearch.exchange.journal import Damaged, Record, checked, decoded
 
-__all__ = ["Fsync", "JournalError", "JournalFile", "Reading", "read", "taken_up"]
+__all__ = ["Fsync", "JournalError", "JournalFile", "Reading", "lines_of", "read", "taken_up"]
 
 Fsync: TypeAlias = Literal["always", "group", "off"]
 
@@ -213,36 +214,59 @@ def read(place: str | Path) -> Reading:
     Raises:
         JournalError: when there is none, or a line before the last is damaged or missing.
     """
+    lines = _Lines(_files(place))
+    with heap.uncollected():
+        records = [decoded(line) for _, line in lines]
+    return Reading(records, lines.files, lines.torn)
+
+
+def _files(place: str | Path) -> list[Path]:
     path = Path(place)
     files = _ordered(path)
     if not files:
         raise JournalError(f"{path} holds no journal (journal-*.jsonl); check the path")
+    return files
+
+
+def lines_of(place: str | Path) -> dict[str, list[bytes]]:
+    """Return the lines of a journal by the kind of their records, checked but not yet read.
+
+    Raises:
+        JournalError: as `read` does.
+    """
+    kinds: dict[str, list[bytes]] = {}
     with heap.uncollected():
-        return _read(files)
+        for kind, line in _Lines(_files(place)):
+            kinds.setdefault(kind, []).append(line)
+    return kinds
 
 
-def _read(files: list[Path]) -> Reading:
-    records: list[Record] = []
-    torn = 0
-    for file in files:
-        if torn:
-            raise JournalError(f"{file} follows a torn file; the records between are lost")
-        lines, torn = _lines(file)
-        for number, line in enumerate(lines, 1):
-            try:
-                record = parsed(line)
-            except Damaged as damage:
-                if number < len(lines):
-                    raise JournalError(f"{file}, line {number}: {damage}") from None
-                torn += len(line) + 1
-                continue
-            if records and record["seq"] != records[-1]["seq"] + 1:
-                raise JournalError(
-                    f"{file}, line {number}: record {record['seq']} follows "
-                    f"{records[-1]['seq']}; records are missing"
-                )
-            records.append(record)
-    return Reading(records, files, torn)
+class _Lines:
+    """The sound lines of files with the kinds of their records; `torn` is known after the last."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files, self.torn = files, 0
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        last: int | None = None
+        for file in self.files:
+            if self.torn:
+                raise JournalError(f"{file} follows a torn file; the records between are lost")
+            lines, self.torn = _lines(file)
+            for number, line in enumerate(lines, 1):
+                try:
+                    seq, kind = checked(line)
+                except Damaged as damage:
+                    if number < len(lines):
+                        raise JournalError(f"{file}, line {number}: {damage}") from None
+                    self.torn += len(line) + 1
+                    continue
+                if last is not None and seq != last + 1:
+                    raise JournalError(
+                        f"{file}, line {number}: record {seq} follows {last}; records are missing"
+                    )
+                last = seq
+                yield kind, line
 
 
 def taken_up(folder: str | Path, *, fsync: Fsync = "group") -> tuple[JournalFile, list[Record]]:

@@ -5,11 +5,12 @@ with `decimal=True`, missing where there is none; ids int64 (0 where there is no
 categoricals.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,15 +21,17 @@ import pyarrow.parquet as pq
 
 from bwsresearch import heap
 from bwsresearch.exchange.journal import Record
-from bwsresearch.journals.columns import BALANCES, EVENTS, FILLS, REQUESTS, Column, joined
-from bwsresearch.journals.files import read
+from bwsresearch.journals.columns import BALANCES, EVENTS, FILLS, REQUESTS, Column
+from bwsresearch.journals.files import lines_of
 from bwsresearch.journals.marks import rates
+from bwsresearch.journals.rows import Balance, Event, Fill, Marks, Row, joined
 
 __all__ = ["Frames"]
 
 _DECIMAL: Final = pa.decimal128(38, 8)
 _TABLES: Final = ("requests", "orders", "order_events", "fills", "balances")
 
+R = TypeVar("R")
 Prices: TypeAlias = Mapping[str, "pd.Series[float]"]
 """Of each asset its prices in another one, by time (UTC)."""
 
@@ -36,11 +39,13 @@ Prices: TypeAlias = Mapping[str, "pd.Series[float]"]
 class Frames:
     """The frames of one journal.
 
-    `records` are those of `journals.read`, also of a journal that is being written.
+    `lines` are its lines by the kinds of their records, as `files.lines_of` gives them; each kind is
+    read when a frame needs it.
     """
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
+    def __init__(self, lines: Mapping[str, Sequence[bytes]]) -> None:
+        self._lines = lines
+        self._rows: dict[str, list[Any]] = {}
 
     @classmethod
     def of(cls, place: str | Path) -> "Frames":
@@ -49,7 +54,10 @@ class Frames:
         Raises:
             JournalError: when there is no journal, or it is damaged.
         """
-        return cls(read(Path(place).expanduser()).records)
+        return cls(lines_of(Path(place).expanduser()))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
 
     def requests(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per order request, refused ones and tests included, with its answer.
@@ -60,27 +68,30 @@ class Frames:
         request as JSON text.
         """
         with heap.uncollected():
-            replies = {record["of"]: record for record in self._of("res")}
-            rows = [joined(request, replies.get(request["seq"])) for request in self._of("req")]
+            replies = {record["of"]: record for record in self._of("res", Record)}
+            asked = self._of("req", Record)
+            rows = [joined(request, replies.get(request["seq"])) for request in asked]
             frame = _frame(REQUESTS, rows, decimal=decimal)
-            params = [msgspec.json.encode(row["params"]).decode() for row in rows]
+            params = [msgspec.json.encode(row.params).decode() for row in rows]
             return frame.assign(params=np.array(params, dtype=object))
 
     def order_events(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per transition of an order, as it was right after it."""
-        return _frame(EVENTS, self._of("order"), decimal=decimal)
+        return _frame(EVENTS, self._of("order", Event), decimal=decimal)
 
     def orders(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per order in its last state, by the time it was placed; with `update_time`."""
-        last: dict[tuple[str, str, int], Record] = {}
-        for record in self._of("order"):
-            order = record["order"]
-            name = record["account"], order["symbol"], order["orderId"]
-            placed = last[name]["t"] if name in last else record["t"]
-            last[name] = {**record, "t": placed, "updateTime": record["t"] // 1_000_000}
+        placed: dict[tuple[str, str, int], int] = {}
+        last: dict[tuple[str, str, int], Event] = {}
+        for event in self._of("order", Event):
+            name = event.account, event.order.symbol, event.order.order_id
+            placed.setdefault(name, event.t)
+            last[name] = event
         columns = [one for one in EVENTS if one.name not in ("execution", "cause", "execution_id")]
-        updated = Column("update_time", "time", lambda record: record["updateTime"])
-        return _frame([*columns, updated], list(last.values()), decimal=decimal)
+        rows = list(last.values())
+        frame = _frame(columns, rows, decimal=decimal)
+        frame["update_time"] = _index(_nanoseconds(rows) // 1_000_000 * 1_000_000)
+        return frame.set_index(_index(np.fromiter(placed.values(), np.int64, len(placed))))
 
     def fills(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per fill with its commission, its model and its evidence.
@@ -90,11 +101,11 @@ class Frames:
         before) and `rule` (how the model used it). `ahead_before` and `ahead_after` are what stood
         before the order in the market's queue, missing where that was not known.
         """
-        return _frame(FILLS, self._of("fill"), decimal=decimal)
+        return _frame(FILLS, self._of("fill", Fill), decimal=decimal)
 
     def balances(self, *, decimal: bool = False) -> pd.DataFrame:
         """Return one row per change of a balance: account, asset, free and locked after it."""
-        return _frame(BALANCES, self._of("bal"), decimal=decimal)
+        return _frame(BALANCES, self._of("bal", Balance), decimal=decimal)
 
     def equity(
         self, quote: str, prices: Prices | None = None, *, account: str | None = None
@@ -112,7 +123,7 @@ class Frames:
             ValueError: when there are several accounts and none is named.
         """
         name = self._account(account)
-        rows = [row for row in self._of("bal") if row["account"] == name]
+        rows = [row for row in self._of("bal", Balance) if row.account == name]
         # Symbols are looked at one after the other: what was changed later counts as later.
         times = np.maximum.accumulate(_nanoseconds(rows)) if rows else _nanoseconds(rows)
         table = _frame(BALANCES, rows, decimal=False).set_index(_index(times))
@@ -130,14 +141,16 @@ class Frames:
         return worth
 
     def _account(self, account: str | None) -> str:
-        names = list(dict.fromkeys(row["account"] for row in self._of("bal")))
+        names = list(dict.fromkeys(row.account for row in self._of("bal", Balance)))
         if account is None and len(names) > 1:
             raise ValueError(f"account is left out, must be one of {', '.join(names)}")
         return account or next(iter(names), "")
 
     def prices(self, quote: str) -> "dict[str, pd.Series[float]]":
         """Return the last prices of assets in `quote` that the exchange had seen at each request."""
-        return rates(self.records, quote)
+        listings = [*self._of("open", Record), *self._of("list", Record)]
+        marks = [*self._of("res", Marks), *self._of("mark", Marks)]
+        return rates(listings, marks, quote)
 
     def to_parquet(self, folder: str | Path) -> list[Path]:
         """Write all tables as Parquet with decimal128(38, 8) amounts; return the files."""
@@ -151,15 +164,15 @@ class Frames:
             made.append(path)
         return made
 
-    def _of(self, kind: str) -> list[Record]:
-        return self._kinds.get(kind, [])
-
-    @cached_property
-    def _kinds(self) -> dict[str, list[Record]]:
-        kinds: dict[str, list[Record]] = {}
-        for record in self.records:
-            kinds.setdefault(record["k"], []).append(record)
-        return kinds
+    def _of(self, kind: str, form: type[R]) -> list[R]:
+        """Return the records of a kind in the form of a row."""
+        rows = self._rows.get(f"{kind} {form}")
+        if rows is None:
+            decode = msgspec.json.Decoder(form).decode
+            with heap.uncollected():
+                rows = list(map(decode, self._lines.get(kind, ())))
+            self._rows[f"{kind} {form}"] = rows
+        return rows
 
 
 def _latest(series: "pd.Series[float]") -> "pd.Series[float]":
@@ -167,13 +180,14 @@ def _latest(series: "pd.Series[float]") -> "pd.Series[float]":
     return series[~series.index.duplicated(keep="last")]
 
 
-def _frame(columns: Iterable[Column], rows: Sequence[Record], *, decimal: bool) -> pd.DataFrame:
-    data = {one.name: _values(one, rows, decimal=decimal) for one in columns}
-    return pd.DataFrame(data, index=_index(_nanoseconds(rows)))
+def _frame(columns: Iterable[Column], rows: Sequence[Row], *, decimal: bool) -> pd.DataFrame:
+    with heap.uncollected():
+        data = {one.name: _values(one, rows, decimal=decimal) for one in columns}
+        return pd.DataFrame(data, index=_index(_nanoseconds(rows)))
 
 
-def _nanoseconds(rows: Sequence[Record]) -> npt.NDArray[np.int64]:
-    return np.fromiter((row["t"] for row in rows), np.int64, len(rows))
+def _nanoseconds(rows: Sequence[Row]) -> npt.NDArray[np.int64]:
+    return np.fromiter((row.t for row in rows), np.int64, len(rows))
 
 
 def _index(nanoseconds: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
@@ -181,24 +195,36 @@ def _index(nanoseconds: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(stamps).tz_localize("UTC").rename("time")
 
 
-def _values(column: Column, rows: Sequence[Record], *, decimal: bool) -> Any:
-    picked = [column.pick(row) for row in rows]
+def _values(column: Column, rows: Sequence[Row], *, decimal: bool) -> Any:
+    picked = list(map(attrgetter(column.path), rows))
     match column.kind:
         case "amount" | "queue":
             known = column.kind == "amount"
-            texts = [v if known or not str(v).startswith("-") else None for v in picked]
+            texts = picked if known else [None if str(v).startswith("-") else v for v in picked]
             return _decimals(texts) if decimal else _floats(texts)
         case "id":
-            return np.fromiter((_whole(value) for value in picked), np.int64, len(rows))
+            return _wholes(picked)
         case "time":
             stamps = np.array(
                 [np.iinfo(np.int64).min if v is None else v for v in picked], np.int64
             )
             return pd.DatetimeIndex((stamps.view("M8[ms]")).astype("M8[us]")).tz_localize("UTC")
         case "word":
-            return pd.Categorical([None if value in (None, "") else str(value) for value in picked])
+            return _words(picked)
         case _:
             return np.array(["" if v is None else str(v) for v in picked], dtype=object)
+
+
+def _words(picked: Sequence[object]) -> pd.Categorical:
+    known = {value: None if value in (None, "") else str(value) for value in set(picked)}
+    return pd.Categorical([known[value] for value in picked])
+
+
+def _wholes(picked: Sequence[object]) -> npt.NDArray[np.int64]:
+    if set(map(type, picked)) <= {int}:
+        with contextlib.suppress(OverflowError):
+            return np.array(picked, np.int64)
+    return np.fromiter((_whole(value) for value in picked), np.int64, len(picked))
 
 
 # What a refused request says is verbatim, and need not be a number.
@@ -206,13 +232,10 @@ def _values(column: Column, rows: Sequence[Record], *, decimal: bool) -> Any:
 
 def _floats(texts: Sequence[object]) -> npt.NDArray[np.float64]:
     try:
-        numbers = np.fromiter(
-            (float(text) if text else np.nan for text in texts),  # type: ignore[arg-type] # what is no number raises
-            np.float64,
-            len(texts),
-        )
+        strings = pa.array([text or None for text in texts], pa.string())
+        numbers = strings.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return np.where(np.isinf(numbers), np.nan, numbers)
-    except (ValueError, TypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
         exact = (_exact(text) for text in texts)
         return np.array([np.nan if one is None else float(one) for one in exact], np.float64)
 

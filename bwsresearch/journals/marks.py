@@ -1,6 +1,7 @@
 """The last prices that a journal has seen, as rates of assets in one of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bwsresearch.exchange.journal import Record
+from bwsresearch.journals.rows import Marks
 
 __all__ = ["rates"]
 
@@ -16,13 +18,15 @@ Pairs: TypeAlias = Mapping[str, tuple[str, str]]
 """Base and quote asset of each symbol."""
 
 
-def rates(records: Sequence[Record], quote: str) -> "dict[str, pd.Series[float]]":
+def rates(
+    listings: Sequence[Record], marks: Iterable[Marks], quote: str
+) -> "dict[str, pd.Series[float]]":
     """Return of each traded asset its prices in `quote`, by time (UTC), from its first price on.
 
     By the symbol of both, in either direction, or else by way of a third asset.
     """
-    pairs = _pairs(records)
-    index, prices = _table(records, list(pairs))
+    pairs = _pairs(listings)
+    index, prices = _table(marks, list(pairs))
     found: dict[str, pd.Series[float]] = {}
     for asset in dict.fromkeys(name for pair in pairs.values() for name in pair):
         if asset != quote:
@@ -32,9 +36,9 @@ def rates(records: Sequence[Record], quote: str) -> "dict[str, pd.Series[float]]
     return found
 
 
-def _pairs(records: Iterable[Record]) -> dict[str, tuple[str, str]]:
+def _pairs(listings: Iterable[Record]) -> dict[str, tuple[str, str]]:
     pairs = {}
-    for record in records:
+    for record in listings:
         rows = record["symbols"] if record["k"] == "open" else ()
         for row in [record["symbol"]] if record["k"] == "list" else rows:
             pairs[row["symbol"]] = row["baseAsset"], row["quoteAsset"]
@@ -42,16 +46,16 @@ def _pairs(records: Iterable[Record]) -> dict[str, tuple[str, str]]:
 
 
 def _table(
-    records: Iterable[Record], symbols: Sequence[str]
+    marks: Iterable[Marks], symbols: Sequence[str]
 ) -> tuple[pd.DatetimeIndex, dict[str, Floats]]:
     """Return the times of all marks, and the last price of each symbol at each; NaN before it."""
     at: dict[int, dict[str, str]] = {}
-    for record in records:
-        if "last" in record:
-            at[record["t"]] = record["last"]
+    for mark in sorted(marks, key=attrgetter("seq")):
+        if mark.last is not None:
+            at[mark.t] = mark.last
     index = pd.DatetimeIndex((np.fromiter(at, np.int64, len(at)) // 1000).view("M8[us]"))
     return index.tz_localize("UTC").rename("time"), {
-        symbol: np.array([float(marks.get(symbol, "nan")) for marks in at.values()])
+        symbol: np.array([float(last.get(symbol, "nan")) for last in at.values()])
         for symbol in symbols
     }
 

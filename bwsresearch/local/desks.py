@@ -86,6 +86,6 @@ def _resumed(
         )
     if isinstance(clock, Onward):
         clock.go_on_from(last["t"] // 1_000_000)
-    record = Journal(file.write, file.close, office.model_of, seq=last["seq"], crc=last["crc"])
+    record = Journal(file.write, file.close, office.model_of, seq=last["seq"])
     resumed(office, record, [key for one in accounts for key in one.keys], clock())
     return office

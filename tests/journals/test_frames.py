@@ -83,7 +83,10 @@ def made(*records):
     for kind, ms, body in records:
         journal.add(kind, ms, body)
     journal.commit()
-    return Frames([parsed(line) for line in b"".join(lines).splitlines()])
+    kinds = {}
+    for line in b"".join(lines).splitlines():
+        kinds.setdefault(parsed(line)["k"], []).append(line)
+    return Frames(kinds)
 
 
 # ---- shapes
@@ -91,7 +94,7 @@ def made(*records):
 
 @pytest.mark.parametrize("table", KINDS)
 def test_dtypes_are_the_same_with_rows_and_without(frames, table):
-    full, empty = getattr(frames, table)(), getattr(Frames([]), table)()
+    full, empty = getattr(frames, table)(), getattr(Frames({}), table)()
     assert kinds(full) == KINDS[table]
     assert kinds(empty) == KINDS[table]
     assert len(full) > 0
@@ -293,7 +296,7 @@ def test_a_price_is_found_in_either_direction_and_by_way_of_a_third():
     }  # fmt: skip
     assert frames.prices("BTC")["USDT"].tolist() == [1 / 20_000, 1 / 25_000]
     assert frames.prices("XYZ") == {}
-    assert Frames([]).prices("USDT") == {}
+    assert Frames({}).prices("USDT") == {}
 
 
 def test_an_asset_counts_at_its_first_price_before_it_has_one():
@@ -315,7 +318,7 @@ def test_one_of_several_accounts_must_be_named():
     assert frames.equity("USDT", account="bob").tolist() == [2.0]
     with pytest.raises(ValueError, match=r"^account is left out, must be one of alice, bob$"):
         frames.equity("USDT")
-    assert Frames([]).equity("USDT").empty
+    assert Frames({}).equity("USDT").empty
 
 
 # ---- files
