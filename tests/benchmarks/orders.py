@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -23,13 +24,14 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.journal import Journal
 from bwsresearch.exchange.keyring import ApiKey
 from bwsresearch.exchange.opening import AccountSpec, opened
+from bwsresearch.exchange.recovery import replayed
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.exchange.trading.accounts import Account
 from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.exchange.trading.engine import Engine
 from bwsresearch.exchange.trading.orders import Ticket
 from bwsresearch.exchange.trading.venues import Venue
-from bwsresearch.journals import Frames, JournalFile
+from bwsresearch.journals import Frames, JournalFile, read
 from bwsresearch.protocol.session import ServerSession
 from bwsresearch.protocol.signing import Key, payload
 
@@ -128,6 +130,49 @@ def in_process(count, folder):
     return result
 
 
+def replayed_again(folder):
+    """Return requests per second of a journal that is played again."""
+    records = read(folder).records
+    requests = sum(record["k"] == "req" for record in records)
+    begun = time.perf_counter()
+    replayed(records, _Market())
+    return requests / (time.perf_counter() - begun)
+
+
+def resting(count):
+    """Return an engine with `count` resting orders at as many prices, and the bytes of each."""
+    account = Account("alice")
+    engine = Engine({"BTCUSDT": Venue(info())}, {"alice": account})
+    engine.deposit(account, "USDT", 10**12 * UNIT, 0)
+    engine.deposit(account, "BTC", 10**9 * UNIT, 0)
+    tracemalloc.start()
+    for number in range(count):
+        price = 15_000 * UNIT + number * UNIT // 100
+        ticket = Ticket("BTCUSDT", is_buy=False, type="LIMIT", price=price, qty=UNIT)
+        engine.place(account, ticket, number)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return engine, size / count
+
+
+def matching_cost(count, rounds=2000):
+    """Return the median microseconds of an order, one that rests and one that crosses in turn."""
+    engine, _ = resting(count)
+    other = engine.accounts["bob"] = Account("bob")
+    engine.deposit(other, "USDT", 10**12 * UNIT, 0)
+    engine.deposit(other, "BTC", 10**9 * UNIT, 0)
+    middle = 15_000 * UNIT + count // 2 * UNIT // 100
+    sale = Ticket("BTCUSDT", is_buy=False, type="LIMIT", price=middle, qty=UNIT)
+    buy = Ticket("BTCUSDT", is_buy=True, type="LIMIT", price=middle, qty=UNIT)
+    seconds = []
+    for number in range(rounds):
+        begun = time.perf_counter()
+        engine.place(other, sale, number)
+        engine.place(other, buy, number)
+        seconds.append((time.perf_counter() - begun) / 2)
+    return statistics.median(seconds) * 1e6
+
+
 def loaded(folder):
     """Return the seconds that a journal takes to load into a frame of order events, and its records."""
     begun = time.perf_counter()
@@ -214,8 +259,13 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             inside.append(in_process(count // 2, folder))
             seconds, records, rows = loaded(folder)
+            again = replayed_again(folder)
     print(f"text and journal    {_median(inside)}")
     print(f"journal to frame    {seconds:.2f} s for {records:,} records, {rows:,} rows")
+    print(f"journal replayed    {again:,.0f} requests/s")
+    print(f"memory              {resting(20_000)[1]:,.0f} bytes per open order")
+    for size in (1_000, 10_000, 100_000):
+        print(f"matching            {matching_cost(size):.1f} µs an order, {size:,} orders resting")
     sockets = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:
