@@ -76,7 +76,9 @@ def placed(
             for fill in step.fills(order)
         ]
         if any(report.execution == "TRADE_PREVENTION" for report in step.reports):
-            own = [m for m in prevented if m.taker_order_id == order.order_id]
+            # Each match of this step is told by a report at least, and stands among the last.
+            newest = prevented[-len(step.reports) :]
+            own = [m for m in newest if m.taker_order_id == order.order_id]
             reply |= {"preventedMatches": [_prevented_by(m) for m in own]} if own else {}
     reply["selfTradePreventionMode"] = order.stp
     return reply | _prevented(order) | _expiry(order)
