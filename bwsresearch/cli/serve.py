@@ -82,6 +82,8 @@ def serve(
             f"cannot listen on {host}:{port} ({_reason(error)}); "
             "choose another --port, 0 for any free one"
         ) from None
+    finally:
+        office.close()
 
 
 def _reason(error: OSError) -> str:

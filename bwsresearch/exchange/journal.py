@@ -6,7 +6,8 @@ request are handed on together, before its reply leaves. Nothing secret is ever 
 
 Kinds: `open` (what determines the run), `req`, `res`, `order`, `fill`, `bal`, `evt`, `mkt` (what was
 seen of a live market), `look` (up to when a market was seen that can be asked again), `mark` (last
-prices after either), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`.
+prices after either), `list` (one more symbol), `deposit`, `snap` (a hash of the state), `note`,
+`close` (of a clean end).
 """
 
 import re
@@ -60,11 +61,13 @@ class Journal:
     close: Callable[[], None] = _nothing
     model: Callable[[str], str] = _own_orders
     seq: int = 0
+    last_ms: int = 0
     _lines: list[bytes] = field(default_factory=list)
 
     def add(self, kind: str, now_ms: int, body: Body) -> int:
         """Add a record to those that are handed on next, and return its number."""
         self.seq += 1
+        self.last_ms = now_ms
         head = {"v": VERSION, "seq": self.seq, "k": kind, "t": now_ms * 1_000_000}
         text = _encode(head | body)
         self._lines.append(b'%b,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text)))

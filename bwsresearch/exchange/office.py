@@ -37,6 +37,7 @@ __all__ = ["JournalFailure", "Office", "Outcome"]
 
 _SECRETS: Final = frozenset({"apiKey", "signature"})
 _SIGNED: Final = frozenset({"recvWindow", "timestamp"})
+_FIRST_SNAP: Final = 1_000
 _STOPPED: Final = Refusal(
     -1008,
     "Server is currently overloaded with other requests. Please try again in a few minutes.",
@@ -87,6 +88,7 @@ class Office:
     _counts: dict[str, OrderCount] = field(default_factory=dict)
     failure: Exception | None = None
     _is_stopped: bool = False
+    _next_snap: int = _FIRST_SNAP
 
     @property
     def engine(self) -> Engine:
@@ -133,6 +135,9 @@ class Office:
             number = self.journal.add("req", now_ms, {**asked, "sigForm": signed.form})
             outcome = self._decided(request, account, now_ms, factor, cause=number)
             self.journal.add("res", now_ms, {**_answered(outcome, number), "last": self._marks()})
+            if self.journal.seq >= self._next_snap:
+                # A hash costs as much as there is: twice as many records until the next one.
+                self._snap(self.journal)
             self._commit()
         except JournalFailure as failure:
             raise _STOPPED from failure.__cause__
@@ -257,11 +262,25 @@ class Office:
         now_ms, factor = record["t"] // 1_000_000, record["factor"]
         return self._decided(asked.request, account, now_ms, factor, cause=record["seq"])
 
-    def close(self) -> None:
-        """End the journal; nothing is traded after that."""
+    def close(self, *, is_clean: bool = True) -> None:
+        """End the journal; nothing is traded after that. Closing twice is fine.
+
+        A clean end is recorded with a hash of the state, which is not to change meanwhile.
+        """
+        journal, was_stopped = self.journal, self._is_stopped
         self._is_stopped = True
-        if self.journal is not None:
-            self.journal.close()
+        if journal is None:
+            return
+        if is_clean and not was_stopped:
+            self._snap(journal)
+            journal.add("close", journal.last_ms, {})
+            with contextlib.suppress(JournalFailure):  # everything before is recorded
+                self._commit()
+        journal.close()
+
+    def _snap(self, journal: Journal) -> None:
+        journal.add("snap", journal.last_ms, {"hash": self.state_hash()})
+        self._next_snap = 2 * journal.seq
 
     def state_hash(self) -> str:
         """Return the hash of everything that a replay must lead to."""

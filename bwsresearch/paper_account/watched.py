@@ -229,4 +229,4 @@ class Watched(AsyncClient):
         if task is not None:
             with contextlib.suppress(RuntimeError):  # its loop has ended
                 task.get_loop().call_soon_threadsafe(task.cancel)
-        self.office.close()
+        self.office.close(is_clean=False)

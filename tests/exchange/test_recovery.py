@@ -110,6 +110,20 @@ def test_a_request_without_reply_is_carried_out(seed, cut):
     assert office.state_hash() == hashes[end]
 
 
+def test_the_state_is_recorded_now_and_then_and_compared():
+    lab, dice = Lab(), random.Random(3)
+    while len(lab.records) < 4_500:
+        send(lab, dice)
+    records = lab.records
+    snaps = [record for record in records if record["k"] == "snap"]
+    numbers = [snap["seq"] for snap in snaps]
+    assert [number // 1_000 for number in numbers] == [1, 2, 4]
+    assert replayed(records, MARKET).state_hash() == lab.office.state_hash()
+    snaps[1]["hash"] = snaps[0]["hash"]
+    with pytest.raises(Disagreement, match=f"record {numbers[1]}: the state is another than was"):
+        replayed(records, MARKET)
+
+
 def test_what_was_changed_afterwards_is_found():
     lab = Lab()
     lab.limit("alice", "BUY", 14000, "0.01")

@@ -66,6 +66,18 @@ def test_an_exchange_goes_on_where_it_ended(market, office, tmp_path):
     assert (note["text"], note["hash"]) == ("recovered", hash_)
 
 
+def test_a_clean_end_is_recorded_with_the_state(market, office, tmp_path):
+    first = office()
+    order(market, first)
+    hash_ = first.state_hash()
+    first.close()
+    first.close()
+    *_, snap, end = read(tmp_path).records
+    assert (snap["k"], snap["hash"], end["k"]) == ("snap", hash_, "close")
+    assert snap["t"] == end["t"] == NOON * 1_000_000
+    assert office().state_hash() == hash_
+
+
 def test_the_folder_is_held_before_it_is_read(office, tmp_path):
     first = office()
     (file,) = tmp_path.glob("*.jsonl")
@@ -76,7 +88,7 @@ def test_the_folder_is_held_before_it_is_read(office, tmp_path):
         office()
     assert file.read_bytes() == before
     assert not list(tmp_path.glob("*.torn"))
-    first.close()
+    first.close(is_clean=False)
     office()
     assert len(list(tmp_path.glob("*.torn"))) == 1
 
