@@ -17,7 +17,7 @@ from bwsresearch.exchange.office import Office, Outcome
 from bwsresearch.exchange.opening import opened
 from bwsresearch.protocol.limits import CONNECTION_WEIGHT, Counter, LimitRule
 from bwsresearch.protocol.messages import ErrorBody, Refusal, reply_text
-from bwsresearch.protocol.methods import CATALOGUE, SessionLogout, SessionStatus
+from bwsresearch.protocol.methods import CATALOGUE, MyPreventedMatches, SessionLogout, SessionStatus
 from bwsresearch.protocol.params import Reading, reading
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import RateLimit
@@ -25,6 +25,7 @@ from bwsresearch.protocol.session import Call, ServerSession
 
 __all__ = ["Answer", "Gateway"]
 
+_BAD_SYMBOL: Final = -1121
 _UNKNOWN: Final = ErrorBody(-1020, "This operation is not supported.")
 _FIRST_BAN_MS: Final = 120_000
 _LAST_BAN_MS: Final = 259_200_000
@@ -112,6 +113,9 @@ class Gateway:
             return self._refused(call, refusal, used, now_ms)
         if outcome.is_success:
             used.weight.refund(kind.weight_rule.refund, now_ms)
+        elif kind is MyPreventedMatches and _is_bad_symbol(outcome):
+            # The one method of which the documents say what a symbol costs that is none.
+            used.weight.refund(weight - kind.weight_rule.minimum, now_ms)
         limits = self._limits(used, now_ms, outcome.counts)
         shown = limits if call.return_rate_limits else None
         return Answer(reply_text(call.id_text, outcome.status, outcome.body, shown))
@@ -175,3 +179,7 @@ def _read(kind: type[Request[Any]], call: Call, session: ServerSession) -> Readi
         return reading(kind, call.params, is_logged_on=session.is_logged_on)
     except Refusal as refusal:
         return refusal
+
+
+def _is_bad_symbol(outcome: Outcome) -> bool:
+    return isinstance(outcome.body, ErrorBody) and outcome.body.code == _BAD_SYMBOL

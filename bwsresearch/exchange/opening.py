@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -98,6 +99,7 @@ def facts(
 ) -> dict[str, Any]:
     """Return what determines a run, for the first record of its journal; nothing secret."""
     return {
+        "version": version("bwsresearch"),
         "market": market.identity,
         "config": asdict(config),
         "salt": salt,

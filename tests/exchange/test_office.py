@@ -291,6 +291,17 @@ def test_an_amendment_is_answered_and_listed(lab):
     ]  # fmt: skip
 
 
+def test_prevented_matches_of_a_symbol_that_is_none_cost_little(lab):
+    def used(params):
+        before = lab.ask(None, "ping")["rateLimits"][-1]["count"]
+        return lab.ask("alice", "myPreventedMatches", params)["rateLimits"][-1]["count"] - before
+
+    assert used({"symbol": "BTCUSDT", "orderId": 1}) == 20
+    assert used({"symbol": "BTCUSDT", "preventedMatchId": 1}) == 2
+    assert used({"symbol": "NOTHING", "orderId": 1}) == 2
+    assert used({"symbol": "BTCUSDT", "orderId": "x"}) == 2
+
+
 def test_prevented_matches_and_filters_are_listed(lab):
     lab.limit("alice", "SELL", 15000, "0.01")
     lab.limit("alice", "BUY", 15000, "0.02")
