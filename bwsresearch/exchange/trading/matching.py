@@ -203,12 +203,13 @@ class Matching:
         is_maker: bool,
         evidence: Evidence,
     ) -> int:
+        settlement, now_ms = self.settlement, step.now_ms
         order.executed += qty
-        paid, commission, asset = self.settlement.trade(
+        paid, commission, asset = settlement.trade(
             order, venue, price, qty, step, is_maker=is_maker
         )
         order.quote += paid
-        order.update_time = step.now_ms
+        order.update_time = now_ms
         order.status = "PARTIALLY_FILLED"
         if not order.remaining and not order.is_short:
             order.status = "FILLED"
@@ -217,10 +218,10 @@ class Matching:
             self._close(venue, order, step)
         part = FillPart(trade_id, price, qty, paid, commission, asset, is_maker, evidence)
         self.report(venue, order, "TRADE", "fill", step, fill=part)
-        account = self.settlement.accounts[order.owner]
-        account.deals[venue.symbol].append(
+        symbol = venue.symbol
+        settlement.accounts[order.owner].deals[symbol].append(
             Deal(
-                venue.symbol,
+                symbol,
                 trade_id,
                 order.order_id,
                 price,
@@ -228,7 +229,7 @@ class Matching:
                 paid,
                 commission,
                 asset,
-                step.now_ms,
+                now_ms,
                 order.is_buy,
                 is_maker,
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from bwsresearch.exchange.trading.accounts import Account, Commission
-from bwsresearch.exchange.trading.amounts import UNIT, fee_of, notional
+from bwsresearch.exchange.trading.amounts import UNIT, fee_of
 from bwsresearch.exchange.trading.orders import Order
 from bwsresearch.exchange.trading.steps import Step
 from bwsresearch.exchange.trading.venues import Venue
@@ -65,20 +65,25 @@ class Settlement:
         The order's executed quantity already counts this trade.
         """
         account = self.accounts[order.owner]
-        paid = notional(price, qty)
-        base, quote = venue.base, venue.quote
+        paid = price * qty // UNIT
+        base, quote, free = venue.base, venue.quote, account.free
         if order.is_buy:
-            self._pay(account, order, quote, paid)
-            received, amount = base, qty
+            spent, cost, received, amount = quote, paid, base, qty
         else:
-            self._pay(account, order, base, qty)
-            received, amount = quote, paid
+            spent, cost, received, amount = base, qty, quote, paid
+        if order.reserved:
+            # The reservation pays, and gives back what of it is not needed any more.
+            need = order.need()
+            used, order.reserved = order.reserved - need, need
+            account.locked[spent] -= used
+            free[spent] += used - cost
+        else:
+            free[spent] -= cost
         commission, asset = self._commission(account, order, received, amount, is_maker=is_maker)
-        account.free[received] += amount
-        account.free[asset] -= commission
+        free[received] += amount
+        free[asset] -= commission
         self.fees[asset] += commission
-        for name in (base, quote, asset):
-            step.touch(account, name)
+        step.touch(account, base, quote, asset)
         return paid, commission, asset
 
     def from_market(self, order: Order, venue: Venue, qty: int, paid: int) -> None:
@@ -86,17 +91,6 @@ class Settlement:
         sign = 1 if order.is_buy else -1
         self.market[venue.quote] += sign * paid
         self.market[venue.base] -= sign * qty
-
-    def _pay(self, account: Account, order: Order, asset: str, amount: int) -> None:
-        """Take what a trade costs from the reservation, and give back what of it is not needed."""
-        if not order.reserved:
-            account.free[asset] -= amount
-            return
-        need = order.need()
-        used = order.reserved - need
-        order.reserved = need
-        account.locked[asset] -= used
-        account.free[asset] += used - amount
 
     def _commission(
         self, account: Account, order: Order, received: str, amount: int, *, is_maker: bool

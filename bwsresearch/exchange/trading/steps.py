@@ -86,9 +86,11 @@ class Step(msgspec.Struct):
     reports: list[Report] = []
     touched: dict[tuple[str, str], Account] = {}
 
-    def touch(self, account: Account, asset: str) -> None:
-        """Note that a balance changed."""
-        self.touched[account.name, asset] = account
+    def touch(self, account: Account, *assets: str) -> None:
+        """Note that balances changed."""
+        touched, name = self.touched, account.name
+        for asset in assets:
+            touched[name, asset] = account
         account.update_time = self.now_ms
 
     def fills(self, order: Order) -> list[FillPart]:

@@ -20,7 +20,7 @@ __all__ = ["AccountStanding", "Venue"]
 class Venue:
     """The trading of one symbol; `liquidity` None lets orders meet each other alone ("self@1").
 
-    `waiting` are orders that work, but whose model does not know yet what they meet.
+    `base` is traded and paid for with `quote`. `waiting` are orders that work, but whose model does not know yet what they meet.
     """
 
     info: SymbolInfo
@@ -34,26 +34,15 @@ class Venue:
     next_execution_id: int = 1
     next_prevented_id: int = 1
     filters: Filters = field(init=False)
+    symbol: str = field(init=False)
+    base: str = field(init=False)
+    quote: str = field(init=False)
     _last: int = 0
     _recent: Recent = field(default_factory=Recent)
 
     def __post_init__(self) -> None:
-        self.filters = Filters.of(self.info)
-
-    @property
-    def symbol(self) -> str:
-        """Its name."""
-        return self.info.symbol
-
-    @property
-    def base(self) -> str:
-        """What is traded."""
-        return self.info.base_asset
-
-    @property
-    def quote(self) -> str:
-        """What it is paid with."""
-        return self.info.quote_asset
+        self.filters, self.symbol = Filters.of(self.info), self.info.symbol
+        self.base, self.quote = self.info.base_asset, self.info.quote_asset
 
     @property
     def model(self) -> str:
