@@ -29,7 +29,7 @@ from bwsresearch.enums import (
     TimeInForce,
 )
 from bwsresearch.protocol.amounts import Amount, digits
-from bwsresearch.protocol.weights import WeightRule
+from bwsresearch.protocol.weights import Fixed, IfRefused, WeightRule
 
 __all__ = [
     "Kind",
@@ -176,7 +176,8 @@ class Request(msgspec.Struct, Generic[R], frozen=True, rename="camel"):
     @property
     def weight(self) -> int:
         """What the exchange charges for this request."""
-        return type(self).weight_rule(self.sent())
+        rule = type(self).weight_rule
+        return rule.minimum if isinstance(rule, Fixed | IfRefused) else rule(self.sent())
 
 
 @functools.cache

@@ -86,7 +86,8 @@ def execution_report(report: Report, now_ms: int) -> Json:
     if order.working_time >= 0:
         event["W"] = order.working_time
     event["V"] = order.stp
-    return event | _conditionals(report)
+    event.update(_conditionals(report))
+    return event
 
 
 def _conditionals(report: Report) -> Json:

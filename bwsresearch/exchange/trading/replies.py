@@ -61,9 +61,11 @@ def placed(
     }
     if response == "ACK":
         return reply
-    reply |= _amounts(order) | _trigger(order, factor)
+    reply.update(_amounts(order))
+    reply.update(_trigger(order, factor))
     reply["workingTime"] = wire_time(order.working_time, factor)
-    reply |= _iceberg(order) | _strategy(order)
+    reply.update(_iceberg(order))
+    reply.update(_strategy(order))
     if response == "FULL":
         reply["fills"] = [
             {
@@ -81,7 +83,9 @@ def placed(
             own = [m for m in newest if m.taker_order_id == order.order_id]
             reply |= {"preventedMatches": [_prevented_by(m) for m in own]} if own else {}
     reply["selfTradePreventionMode"] = order.stp
-    return reply | _prevented(order) | _expiry(order)
+    reply.update(_prevented(order))
+    reply.update(_expiry(order))
+    return reply
 
 
 def _amounts(order: Order) -> Json:
@@ -122,6 +126,8 @@ def _trailing(order: Order, factor: int) -> Json:
 def _strategy(order: Order) -> Json:
     # Some clients take strategyId for the order's own id, so it must not be there unless it was sent.
     ticket = order.ticket
+    if ticket.strategy_id is None and ticket.strategy_type is None:
+        return {}
     both = {"strategyId": ticket.strategy_id, "strategyType": ticket.strategy_type}
     return {name: value for name, value in both.items() if value is not None}
 
@@ -168,7 +174,9 @@ def order_row(order: Order, factor: int = 1, at: Report | None = None) -> Json:
         **_strategy(order),
         "selfTradePreventionMode": order.stp,
     }
-    return row | _prevention(order) | _expiry(order)
+    row.update(_prevention(order))
+    row.update(_expiry(order))
+    return row
 
 
 def cancelled(report: Report, now_ms: int, factor: int = 1) -> Json:
