@@ -69,7 +69,8 @@ class Office:
     """The accounts of an exchange, before its engine.
 
     `venue` makes the trading of one more symbol; `deposits` is what came from outside, by account and
-    asset, in units; `prints` are the last trades of a live market, by symbol; `model` is the setting that
+    asset, in units; `prints` are the last trades of a live market, by symbol; `entry_ms` is how
+    long an order is on its way to a market that can be asked; `model` is the setting that
     chose the fill models; `failure` is why the journal could not be written, None as long as it can.
     `journal` None records nothing; `salt` makes the names of keys in a journal its own.
     """
@@ -82,6 +83,7 @@ class Office:
     orders_10s: int = 100
     orders_day: int = 200_000
     maker_decrement: int = 5
+    entry_ms: int = 0
     model: str = "self@1"
     deposits: dict[tuple[str, str], int] = field(default_factory=dict)
     prints: dict[str, Print] = field(default_factory=dict)
@@ -124,6 +126,8 @@ class Office:
     ) -> Outcome:
         """Do what a verified request asks for, and record it."""
         account = self.engine.accounts[signed.key.account]
+        if request.security == "TRADE" and self.desk.feed is not None:
+            now_ms += self.entry_ms  # a market that cannot be asked is not known so far ahead
         if self._is_stopped and request.security == "TRADE":
             raise _STOPPED
         try:

@@ -90,6 +90,7 @@ def empty(
         orders_10s=limits.orders_10s,
         orders_day=limits.orders_day,
         maker_decrement=limits.maker_decrement,
+        entry_ms=config.model.entry_latency_ms,
         model=config.model.id,
     )
 

@@ -78,6 +78,8 @@ class Watched(AsyncClient):
         if request.security == "NONE":
             return await self._source.client.raw(request, timeout=seconds)
         symbol = getattr(request, "symbol", None)
+        if request.security == "TRADE":
+            await asyncio.sleep(self.office.entry_ms / 1000)
         try:
             # No look may be under way while the order is placed: its book would be older than it.
             async with self._alone([symbol] if symbol else self.open_symbols()) as names:

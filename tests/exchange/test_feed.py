@@ -2,7 +2,9 @@
 
 import pytest
 
-from .lab import Lab
+from bwsresearch.exchange.recovery import replayed
+
+from .lab import MARKET, Lab
 
 MINUTE = 60_000
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
@@ -67,6 +69,19 @@ def test_a_stop_gets_the_book_of_the_moment_after_the_trade_that_met_it():
     assert met.time == row["workingTime"]
     assert 0 < row["updateTime"] - met.time <= 100
     assert row["updateTime"] % 100 == 0
+
+
+def test_an_order_meets_the_market_of_the_time_when_it_arrives():
+    late = Lab(config={"model": {"entry_latency": 0.75}})
+    first = late.result("alice", "order.place", BUY)
+    soon = Lab(model="depth+trades@1")
+    soon.now += 750
+    assert first == soon.result("alice", "order.place", BUY)
+    assert first["transactTime"] == late.now + 750
+    resting = late.limit("alice", "SELL", "90000", "0.01")
+    assert resting["workingTime"] == late.now + 750
+    assert late.result("alice", "account.status")["updateTime"] == late.now + 750
+    assert replayed(late.records, MARKET).state_hash() == late.office.state_hash()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ _WORDS: Final = {
     "touch_fill": ("queue", "never", "optimistic"),
     "bar_path": ("worst", "best"),
 }
+_MOST_LATENCY_S: Final = 60
 _LADDER_LEVELS: Final = 20
 
 
@@ -24,6 +25,9 @@ class ModelConfig:
 
     Attributes:
         id: which model, see `MODELS`; "best" is the one that each symbol's data allows.
+        entry_latency: seconds that an order is on its way before it meets the market. Of an exchange
+            in this process the reply is there at once all the same, with the later times in it; a
+            live account waits.
         max_book_age: seconds after which a book counts as none.
         replenish: when a level of which something was taken gives more. "on_increase": as far as it
             grows, or once it was gone.
@@ -38,6 +42,7 @@ class ModelConfig:
     """
 
     id: str = "best"
+    entry_latency: float = 0.0
     max_book_age: float = 5.0
     replenish: str = "on_increase"
     touch_fill: str = "queue"
@@ -53,6 +58,10 @@ class ModelConfig:
                 raise ValueError(
                     f"model.{name} is {getattr(self, name)!r}, must be one of {', '.join(words)}"
                 )
+        if not 0 <= self.entry_latency <= _MOST_LATENCY_S:
+            raise ValueError(
+                f"model.entry_latency is {self.entry_latency!r} s, must be 0 or more and at most 60"
+            )
         if not 0 < self.max_book_age <= 86_400:
             raise ValueError(
                 f"model.max_book_age is {self.max_book_age!r} s, must be above 0 and at most 86400"
@@ -70,6 +79,11 @@ class ModelConfig:
             raise ValueError(
                 f"model.slippage_bps is {self.slippage_bps!r}, must be 0 or more and below 10000"
             )
+
+    @property
+    def entry_latency_ms(self) -> int:
+        """The latency in whole milliseconds."""
+        return int(exact(self.entry_latency) * 1000)
 
     @property
     def max_book_age_ms(self) -> int:

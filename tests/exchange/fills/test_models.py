@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from bwsresearch.exchange.fills import ModelConfig, fill_model
 from bwsresearch.exchange.trading.liquidity import BarSeen
+from bwsresearch.exchange.trading.orders import Ticket
 
 from . import evidence
 from .lab import NAMES, STEP, SYMBOL, TICK
-from .market import items
-from .play import Run, time_of
+from .market import LOT, Ticks, items
+from .play import Place, Run, time_of
 
 MODELS = ("depth+trades@1", "trades@1", "klines@1")
 RUNS = settings(max_examples=200)
@@ -131,3 +132,25 @@ def test_the_same_inputs_give_the_same_outputs(model):
     one, two = played(model, tape), played(model, tape)
     assert one.outputs == two.outputs
     assert len(one.fills) > 20
+
+
+@RUNS
+@given(st.integers(0, 2**32), st.integers(100, 130), st.integers(1, 2_000), st.booleans())
+def test_an_order_that_is_longer_on_its_way_stands_no_better(seed, steps, latency, is_buy):
+    market = Ticks(random.Random(seed))
+    tape = [market.event() for _ in range(steps)]
+    sent = tape[steps // 4].time + 1
+    price = market.middle + (-2 if is_buy else 2)
+    wish = Ticket(SYMBOL, is_buy=is_buy, type="LIMIT_MAKER", price=price * TICK, qty=100 * LOT)
+    ahead = []
+    for late in (0, latency):
+        made, queue, due = run("depth+trades@1"), [], sent + late
+        for event in tape:
+            if event.time > due and not made.orders:
+                made.do(Place(due, "alice", wish))
+            made.do(event)
+            rests = bool(made.orders) and made.orders[0].is_resting
+            queue.append(made.orders[0].ahead if rests else None)
+        ahead.append(queue)
+    for sooner, later in zip(*ahead, strict=True):
+        assert sooner is None or later is None or sooner <= later

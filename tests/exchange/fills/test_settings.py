@@ -55,6 +55,14 @@ def test_two_symbols_do_not_share_a_model():
         ({"touch_fill": "always"}, "model.touch_fill is 'always', must be one of queue, never"),
         ({"bar_path": "ohlc"}, "model.bar_path is 'ohlc', must be one of worst, best"),
         ({"replenish": "on_snapshot"}, "model.replenish is 'on_snapshot', must be one of on_inc"),
+        (
+            {"entry_latency": -1.0},
+            "model.entry_latency is -1.0 s, must be 0 or more and at most 60",
+        ),
+        (
+            {"entry_latency": 61.0},
+            "model.entry_latency is 61.0 s, must be 0 or more and at most 60",
+        ),
         ({"max_book_age": 0.0}, "model.max_book_age is 0.0 s, must be above 0 and at most 86400"),
         ({"ladder_frac": 0.06}, "model.ladder_frac is 0.06, must be above 0 and at most 0.05"),
         ({"participation": 1.5}, "model.participation is 1.5, must be above 0 and at most 1"),
@@ -70,5 +78,6 @@ def test_a_wrong_setting_names_value_and_bound(settings, message):
 def test_the_defaults_are_the_strict_ones():
     config = ModelConfig()
     assert (config.id, config.touch_fill, config.bar_path) == ("best", "queue", "worst")
+    assert config.entry_latency_ms == 0
     assert (config.max_book_age_ms, config.participation, config.ladder_frac) == (5_000, 0.1, 0.05)
     assert (config.slippage_bps, config.book_cross, config.replenish) == (2.0, True, "on_increase")
