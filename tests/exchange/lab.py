@@ -103,4 +103,38 @@ class Lab:
     @property
     def records(self):
         """The journal so far."""
-        return [parsed(line) for line in b"".join(self.lines).splitlines()]
+        return self.recorded(0)
+
+    def recorded(self, since):
+        """The records that came after so many commits."""
+        return [parsed(line) for line in b"".join(self.lines[since:]).splitlines()]
+
+
+def send(lab, dice):
+    """Send one random request of one of the accounts; return its reply."""
+    lab.now += dice.randrange(1, 40)
+    name = dice.choice(list(lab.keys))
+    middle = 16_350
+    choice = dice.random()
+    if choice < 0.7:
+        kind = dice.choice(["LIMIT", "LIMIT", "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS_LIMIT"])
+        params = {"symbol": "BTCUSDT", "side": dice.choice(["BUY", "SELL"]), "type": kind}
+        params["quantity"] = f"{dice.randrange(1, 200) / 1000:.3f}"
+        if kind != "MARKET":
+            params["price"] = f"{middle + dice.randrange(-40, 41)}"
+        if kind in ("LIMIT", "STOP_LOSS_LIMIT"):
+            params["timeInForce"] = dice.choice(["GTC", "GTC", "IOC", "FOK"])
+        if kind == "STOP_LOSS_LIMIT":
+            params["stopPrice"] = f"{middle + dice.randrange(-40, 41)}"
+        method = dice.choice(["order.place"] * 9 + ["order.test"])
+        return lab.ask(name, method, params)
+    if choice < 0.9:
+        return lab.ask(
+            name, "order.cancel", {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60)}
+        )
+    if choice < 0.95:
+        return lab.ask(
+            name, "order.amend.keepPriority",
+            {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60), "newQty": "0.001"},
+        )  # fmt: skip
+    return lab.ask(name, "openOrders.cancelAll", {"symbol": "BTCUSDT"})

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bwsresearch.enums import INTERVALS
 from bwsresearch.exchange.cells import Grid
@@ -303,6 +305,40 @@ def test_recorded_trades_make_every_interval(tape, trades, interval):
         made_up = made_of_trades([row for row in trades if row[4] <= now], interval, shift)
         assert bars(tape, S, interval, Window(0, None, MOST), now, shift) == made_up
         assert bars(tape, S, interval, Window(None, None, 2), now, shift) == made_up[-2:]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32), st.integers(100, 300))
+def test_bars_of_trades_are_those_of_pandas_and_add_up(seed, count):
+    dice = random.Random(seed)
+    time, rows = START + dice.randrange(DAY), []
+    for number in range(count):
+        time += dice.choice([0, 1, 400, 9_000, 70_000, 2 * HOUR])
+        price, lots = 4_000_000 + dice.randrange(-99, 99), dice.randrange(1, 9_000)
+        rows.append((number, price, lots, time, dice.random() < 0.5))
+    trades = [(n, p * 1_000_000, q * 1_000, p * q * 10, at, maker) for n, p, q, at, maker in rows]
+    market = RecordedMarket({S: Recording({}, trade_columns(trades))})
+    frame = pd.DataFrame(rows, columns=["id", "price", "lots", "time", "maker"])
+    frame["worth"] = frame["price"] * frame["lots"]
+    totals = set()
+    for interval, rule in (("1m", "1min"), ("15m", "15min"), ("1h", "1h"), ("1d", "1D")):
+        at = pd.to_datetime(frame["time"], unit="ms").dt.floor(rule)
+        grouped = frame.groupby(at)
+        bought = frame[~frame["maker"]].groupby(at)["lots"].sum().reindex(grouped.size().index)
+        served = bars(market, S, interval, Window(0, None, MOST), LATER)
+        columns = list(zip(*served, strict=True))
+        assert list(columns[0]) == [stamp.value // 10**6 for stamp in grouped.groups]
+        for column, name, how in ((1, "price", "first"), (2, "price", "max"), (3, "price", "min"),
+                                  (4, "price", "last")):  # fmt: skip
+            assert [units(v) // 1_000_000 for v in columns[column]] == grouped[name].agg(
+                how
+            ).tolist()
+        assert [units(v) // 1_000 for v in columns[5]] == grouped["lots"].sum().tolist()
+        assert [units(v) // 10 for v in columns[7]] == grouped["worth"].sum().tolist()
+        assert list(columns[8]) == grouped.size().tolist()
+        assert [units(v) // 1_000 for v in columns[9]] == bought.fillna(0).astype(int).tolist()
+        totals.add((sum(map(units, columns[5])), sum(map(units, columns[7])), sum(columns[8])))
+    assert len(totals) == 1
 
 
 def test_a_trade_with_an_earlier_time_than_the_one_before_belongs_to_its_own_bar(trades):

@@ -9,43 +9,13 @@ from hypothesis import strategies as st
 
 from bwsresearch.exchange.recovery import Disagreement, replayed
 
-from .lab import MARKET, Lab
+from .lab import MARKET, Lab, send
 
 RUNS = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 TAKE = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-
-
-def send(lab, dice):
-    """Send one random request."""
-    lab.now += dice.randrange(1, 40)
-    name = dice.choice(list(lab.keys))
-    middle = 16_350
-    choice = dice.random()
-    if choice < 0.7:
-        kind = dice.choice(["LIMIT", "LIMIT", "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS_LIMIT"])
-        params = {"symbol": "BTCUSDT", "side": dice.choice(["BUY", "SELL"]), "type": kind}
-        params["quantity"] = f"{dice.randrange(1, 200) / 1000:.3f}"
-        if kind != "MARKET":
-            params["price"] = f"{middle + dice.randrange(-40, 41)}"
-        if kind in ("LIMIT", "STOP_LOSS_LIMIT"):
-            params["timeInForce"] = dice.choice(["GTC", "GTC", "IOC", "FOK"])
-        if kind == "STOP_LOSS_LIMIT":
-            params["stopPrice"] = f"{middle + dice.randrange(-40, 41)}"
-        method = dice.choice(["order.place"] * 9 + ["order.test"])
-        return lab.ask(name, method, params)
-    if choice < 0.9:
-        return lab.ask(
-            name, "order.cancel", {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60)}
-        )
-    if choice < 0.95:
-        return lab.ask(
-            name, "order.amend.keepPriority",
-            {"symbol": "BTCUSDT", "orderId": dice.randrange(1, 60), "newQty": "0.001"},
-        )  # fmt: skip
-    return lab.ask(name, "openOrders.cancelAll", {"symbol": "BTCUSDT"})
 
 
 @RUNS
@@ -112,7 +82,7 @@ def test_a_request_without_reply_is_carried_out(seed, cut):
 
 def test_the_state_is_recorded_now_and_then_and_compared():
     lab, dice = Lab(), random.Random(3)
-    while len(lab.records) < 4_500:
+    while lab.journal.seq < 4_500:
         send(lab, dice)
     records = lab.records
     snaps = [record for record in records if record["k"] == "snap"]
