@@ -12,7 +12,7 @@ prices after either), `list` (one more symbol), `deposit`, `snap` (a hash of the
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -22,10 +22,24 @@ from bwsresearch.exchange.rows import decimal
 from bwsresearch.exchange.trading.events import events
 from bwsresearch.exchange.trading.replies import order_row
 from bwsresearch.exchange.trading.steps import Report, Step
+from bwsresearch.protocol.messages import ErrorBody
+from bwsresearch.protocol.params import Raw, sent_text
+from bwsresearch.protocol.session import Call
 
-__all__ = ["VERSION", "Damaged", "Journal", "Record", "checked", "decoded", "parsed"]
+__all__ = [
+    "VERSION",
+    "Damaged",
+    "Journal",
+    "Record",
+    "answer_of",
+    "asked_of",
+    "checked",
+    "decoded",
+    "parsed",
+]
 
 VERSION: Final = 1
+_SECRETS: Final = frozenset({"apiKey", "signature"})
 
 Record: TypeAlias = dict[str, Any]
 Body: TypeAlias = dict[str, object]
@@ -99,6 +113,35 @@ class Journal:
         if self._lines:
             lines, self._lines = self._lines, []
             self.write(b"".join(lines))
+
+
+def asked_of(call: Call, account: str, key_id: str, factor: int) -> Body:
+    """Return a request as it is recorded: everything verbatim but what is secret."""
+    return {
+        "reqId": call.id_text.decode(),
+        "account": account,
+        "keyId": key_id,
+        "factor": factor,
+        "method": call.method,
+        "params": {n: _plain(value) for n, value in call.params if n not in _SECRETS},
+    }
+
+
+def _plain(value: Raw) -> object:
+    """Return a parameter as it is recorded: numbers as the text they were sent as."""
+    return value if isinstance(value, bool) or value is None else sent_text(value)
+
+
+def answer_of(number: int, status: int, body: bytes | ErrorBody, orders: Sequence[int]) -> Body:
+    """Return the answer to a request as it is recorded, with the orders that it changed."""
+    told: Body = {"of": number, "status": status}
+    if isinstance(body, ErrorBody):
+        told |= {"code": body.code, "msg": body.msg}
+        if body.data is not None:
+            told["data"] = body.data
+    else:
+        told["body"] = msgspec.Raw(body)
+    return told | {"orderIds": list(dict.fromkeys(orders))}
 
 
 def _order(report: Report, cause: int) -> Body:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bwsresearch.exchange.desk import Desk, Done
-from bwsresearch.exchange.journal import Journal, Record
+from bwsresearch.exchange.journal import Journal, Record, answer_of, asked_of
 from bwsresearch.exchange.keyring import Keyring, Signed
 from bwsresearch.exchange.rows import decimal
 from bwsresearch.exchange.trading.accounts import Account
@@ -27,7 +27,7 @@ from bwsresearch.protocol import methods
 from bwsresearch.protocol.limits import OrderCount
 from bwsresearch.protocol.messages import ErrorBody, Refusal
 from bwsresearch.protocol.methods import CATALOGUE
-from bwsresearch.protocol.params import Pairs, Raw, Reading, reading, sent_text
+from bwsresearch.protocol.params import Pairs, Reading, reading
 from bwsresearch.protocol.placement import checked
 from bwsresearch.protocol.request import Request, declared
 from bwsresearch.protocol.results import RateLimit, SymbolInfo
@@ -35,7 +35,6 @@ from bwsresearch.protocol.session import Call, ServerSession
 
 __all__ = ["JournalFailure", "Office", "Outcome"]
 
-_SECRETS: Final = frozenset({"apiKey", "signature"})
 _SIGNED: Final = frozenset({"recvWindow", "timestamp"})
 _FIRST_SNAP: Final = 1_000
 _STOPPED: Final = Refusal(
@@ -135,7 +134,7 @@ class Office:
                 self.look(getattr(request, "symbol", None), now_ms)
             if self.journal is None or request.security != "TRADE":
                 return self._decided(request, account, now_ms, factor, cause=0)
-            asked = _recorded(call, account.name, signed.key.name(self.salt), factor)
+            asked = asked_of(call, account.name, signed.key.name(self.salt), factor)
             number = self.journal.add("req", now_ms, {**asked, "sigForm": signed.form})
             outcome = self._decided(request, account, now_ms, factor, cause=number)
             self.journal.add("res", now_ms, {**_answered(outcome, number), "last": self._marks()})
@@ -161,7 +160,7 @@ class Office:
             return
         names = {param.wire for param in declared(kind)} | _SIGNED
         params = Pairs((name, value) for name, value in call.params if name in names)
-        asked = _recorded(
+        asked = asked_of(
             replace(call, params=params), known.account, known.name(self.salt), factor=1
         )
         number = self.journal.add("req", now_ms, {**asked, "refused": True})
@@ -342,29 +341,5 @@ def _cancels_all_the_same(request: Request[Any]) -> bool:
     )
 
 
-def _recorded(call: Call, account: str, key_id: str, factor: int) -> dict[str, object]:
-    """Return a request as it is recorded: everything verbatim but what is secret."""
-    return {
-        "reqId": call.id_text.decode(),
-        "account": account,
-        "keyId": key_id,
-        "factor": factor,
-        "method": call.method,
-        "params": {n: _plain(value) for n, value in call.params if n not in _SECRETS},
-    }
-
-
-def _plain(value: Raw) -> object:
-    """Return a parameter as it is recorded: numbers as the text they were sent as."""
-    return value if isinstance(value, bool) or value is None else sent_text(value)
-
-
 def _answered(outcome: Outcome, number: int) -> dict[str, object]:
-    body: dict[str, object] = {"of": number, "status": outcome.status}
-    if isinstance(outcome.body, ErrorBody):
-        body |= {"code": outcome.body.code, "msg": outcome.body.msg}
-        if outcome.body.data is not None:
-            body["data"] = outcome.body.data
-    else:
-        body["body"] = msgspec.Raw(outcome.body)
-    return body | {"orderIds": list(dict.fromkeys(outcome.orders))}
+    return answer_of(number, outcome.status, outcome.body, outcome.orders)
