@@ -3,6 +3,7 @@
 The folder is that of the environment variable BWS_CACHE_DIR, or the platform's place for caches.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -94,11 +95,15 @@ def import_(
 
     Raises:
         ValueError: when no file is given.
+        TypeError: when one is not a path.
         ArchiveError: naming file, row, value and cure, when a file cannot be read or a row is wrong.
         CacheError: when the cache cannot be written.
     """
     if not paths:
         raise ValueError("no file is given, name at least one such as BTCUSDT-1h-2024-12.zip")
+    for path in paths:
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"a file is {path!r}, must be a path; give a list as import_(*files)")
     now_ms = time.time_ns() // 1_000_000
     return import_archives(
         Cache(default_root(), server), paths, symbol=symbol, interval=interval, now_ms=now_ms

@@ -331,6 +331,8 @@ def test_checksums_among_the_files_are_not_archives(hours, put):
 def test_no_file_is_an_error():
     with pytest.raises(ValueError, match="no file is given"):
         import_()
+    with pytest.raises(TypeError, match=r"^a file is \['a.csv'\], must be a path; give a list as"):
+        import_(["a.csv"])
 
 
 def test_a_home_folder_is_understood(hours, put, monkeypatch, tmp_path):
