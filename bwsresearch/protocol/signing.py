@@ -40,12 +40,12 @@ T = TypeVar(
 
 def payload(params: Mapping[str, str]) -> str:
     """Return what is to be signed, as documented."""
-    return "&".join(f"{name}={value}" for name, value in _signed(params))
+    return "&".join([f"{name}={value}" for name, value in _signed(params)])
 
 
 def urlencoded(params: Mapping[str, str]) -> str:
     """Return what python-binance and the exchange's own SDK sign: it differs for unsafe letters."""
-    return urlencode(list(_signed(params)), errors="surrogatepass")
+    return urlencode(_signed(params), errors="surrogatepass")
 
 
 def payloads(params: Mapping[str, str]) -> Iterator[tuple[Form, str]]:
@@ -56,8 +56,8 @@ def payloads(params: Mapping[str, str]) -> Iterator[tuple[Form, str]]:
         yield "urlencoded", other
 
 
-def _signed(params: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    return sorted((name, value) for name, value in params.items() if name != "signature")
+def _signed(params: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [pair for pair in sorted(params.items()) if pair[0] != "signature"]
 
 
 class _Guarded:
