@@ -5,7 +5,8 @@ missing, it is not known before the next whole one. What happens at one moment c
 book of that moment knows of them.
 """
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
@@ -13,7 +14,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.exchange.fills.shown import SETTLED_MS, ShownSide
+from bwsresearch.exchange.fills.shown import ShownSide
 from bwsresearch.exchange.market import Book, Ints
 from bwsresearch.exchange.tape import units
 from bwsresearch.exchange.trading.liquidity import BookChange, BookSeen, Print
@@ -63,7 +64,7 @@ class RecordedBook:
         self._is_bid = depth["is_bid"].astype(np.bool_)
         self._price, self._qty = units(depth["price"]), units(depth["qty"])
         self._prints = _Prints(symbol, trades)
-        self._cursor = _Cursor()
+        self._cursors: list[_Cursor] = []
 
     def at(self, now_ms: int, limit: int) -> Book | None:
         """Return the best levels as of a time; None while the book is not known.
@@ -72,18 +73,31 @@ class RecordedBook:
         it is not.
         """
         end = self._upto(now_ms)
-        if end < self._cursor.next or now_ms < self._cursor.upto_ms:
-            self._cursor = _Cursor(self._whole_before(end))
-        cursor, prints = self._cursor, self._prints
+        cursor, prints = self._cursor_before(end), self._prints
         while cursor.next < end:
             update = self._update(cursor.next)
-            cursor.trade(prints, update.time)
+            cursor.trade(prints.between(cursor.upto_ms, update.time))
             cursor.step(update)
-        cursor.trade(prints, now_ms)
         if not cursor.is_joined or not self._goes_on(end, cursor.update_id, now_ms):
             return None
-        bids, asks = (tuple(islice(side.walk(), limit)) for side in (cursor.bids, cursor.asks))
+        with cursor.as_before():
+            cursor.trade(prints.between(cursor.upto_ms, now_ms))
+            bids, asks = (tuple(islice(side.walk(), limit)) for side in (cursor.bids, cursor.asks))
         return Book(cursor.update_id, bids, asks)
+
+    def _cursor_before(self, end: int) -> "_Cursor":
+        """Return the cursor that has the least way to a position.
+
+        There are two, since the engine looks at whole moments and requests look at what is between.
+        """
+        fitting = [one for one in self._cursors if one.next <= end]
+        if fitting:
+            return max(fitting, key=lambda one: one.next)
+        start = self._whole_before(end)
+        # A whole book knows of all trades up to its time.
+        cursor = _Cursor(start, int(self.times[start]) if end else -1)
+        self._cursors = [*self._cursors[-1:], cursor]
+        return cursor
 
     def changes(self, after_ms: int, upto_ms: int) -> Iterator[BookSeen | BookChange]:
         """Yield the whole book at its first change in (after, upto], then each change of it."""
@@ -115,8 +129,12 @@ class RecordedBook:
         return int(np.searchsorted(self.times, time_ms, side="right"))
 
     def _whole_before(self, end: int) -> int:
-        """Return the position of the last whole book before a position, else of the first update."""
-        whole = np.flatnonzero(self._first_id[:end] == 0)
+        """Return the position of the last whole book before a position, else of the first update.
+
+        One that is no newer than the change before it is passed over, as it is when it comes up.
+        """
+        last = self._last_id[:end]
+        whole = np.flatnonzero((self._first_id[:end] == 0) & (np.diff(last, prepend=-1) > 0))
         return int(whole[-1]) if len(whole) else 0
 
     def _update(self, number: int) -> _Update:
@@ -132,26 +150,35 @@ class RecordedBook:
 
 
 class _Cursor:
-    """The book as far as it was read. It `is_joined` once changes have followed a whole book."""
+    """The book as far as it was read: the position of the next update, and the time of the last.
 
-    def __init__(self, start: int = 0) -> None:
-        self.next, self.upto_ms = start, -1
+    It `is_joined` once changes have followed a whole book.
+    """
+
+    def __init__(self, start: int = 0, upto_ms: int = -1) -> None:
+        self.next, self.upto_ms = start, upto_ms
         self._forget()
 
     def _forget(self) -> None:
         self.bids, self.asks = ShownSide(is_bid=True), ShownSide(is_bid=False)
         self.update_id, self.is_joined = -1, False
 
-    def trade(self, prints: "_Prints", upto_ms: int) -> None:
-        """Let the trades up to a time take what they took of the book."""
-        for trade in prints.between(max(self.upto_ms, upto_ms - SETTLED_MS), upto_ms):
+    def trade(self, prints: Iterable[Print]) -> None:
+        """Let trades take what they took of the book."""
+        for trade in prints:
             side = self.bids if trade.is_buyer_maker else self.asks
             side.printed(trade.time, trade.price, trade.qty)
-        self.upto_ms = upto_ms
+
+    @contextlib.contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Forget the trades of a `with` block after it."""
+        with self.bids.as_before(), self.asks.as_before():
+            yield
 
     def step(self, update: _Update) -> bool:
         """Apply the next update; return whether it has changed a book that is known."""
         self.next += 1
+        self.upto_ms = max(self.upto_ms, update.time)
         if update.last_id <= self.update_id:
             return False
         if not update.first_id:

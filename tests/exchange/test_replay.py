@@ -1,5 +1,7 @@
 """Recorded books and trades as events: whole books, changes, gaps, and the order of a moment."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -167,6 +169,27 @@ def test_what_was_traded_is_gone_from_the_recorded_book_until_a_change_names_it(
         for side in ([(101, 1), (102, 2)], [(102, 2)], [(101, 5), (102, 2)])
     )
     assert asks == {149: before, 150: gone, 199: gone, 200: after}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_book_is_a_function_of_time_however_it_is_asked_for(seed):
+    dice, now, last = random.Random(seed), 100, 10
+    updates, rows = [WHOLE], []
+    for number in range(60):
+        now += dice.choice([100, 100, 100, 700, 2_500])
+        if dice.random() < 0.05:
+            updates.append((now, 0, last, {99: 1}, {101: 2, 102: 2}))
+        else:
+            sides = ({dice.randrange(90, 100): dice.randrange(9)} for _ in range(2))
+            bids, asks = next(sides), {201 - p: q for p, q in next(sides).items()}
+            updates.append((now, last + 1, last + 3, bids, asks))
+            last += 3
+        if dice.random() < 0.7:
+            rows.append((now - dice.randrange(90), number, dice.randrange(97, 106)))
+    recorded = depth(*updates), trades(*sorted(rows))
+    book, moments = RecordedBook("X", *recorded), [dice.randrange(now) for _ in range(120)]
+    for moment in moments:
+        assert book.at(moment, 20) == RecordedBook("X", *recorded).at(moment, 20)
 
 
 def test_a_market_without_a_recorded_book_implies_one_and_is_another():

@@ -4,16 +4,17 @@ A book says what was there a little before its time. Of that, own orders have ta
 that were printed since have taken some more; the rest is what can still be had.
 """
 
+import contextlib
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-__all__ = ["SETTLED_MS", "ShownSide"]
+__all__ = ["ShownSide"]
 
 _ALL: Final = 2**62
-SETTLED_MS: Final = 1000
+_SETTLED_MS: Final = 1000
 """So long after a trade every level is believed. Of a busy market's levels, 1 in 400 took longer to go."""
 
 
@@ -102,7 +103,7 @@ class ShownSide:
             if price in printed and printed[price][0] <= time:
                 del printed[price]
         for price, (traded, _) in list(printed.items()):
-            if traded > time - SETTLED_MS:
+            if traded > time - _SETTLED_MS:
                 break
             del printed[price]
 
@@ -119,6 +120,15 @@ class ShownSide:
         # What was noted last stands last.
         _, before = printed.pop(price, (0, 0))
         printed[price] = (time, before + qty)
+
+    @contextlib.contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Forget the trades that are noted in a `with` block after it."""
+        noted = dict(self._printed)
+        try:
+            yield
+        finally:
+            self._printed = noted
 
     def use(self, price: int, qty: int) -> None:
         """Note what an own order takes of a level."""
