@@ -43,4 +43,8 @@ class Recent:
 
     def _within(self, after_ms: int, upto_ms: int) -> tuple[int, int]:
         times = self._times
-        return bisect_right(times, after_ms), bisect_right(times, upto_ms)
+        if not times:
+            return 0, 0
+        # Mostly nothing is old yet, and nothing is later than now: then nothing is searched.
+        first = 0 if times[0] > after_ms else bisect_right(times, after_ms)
+        return first, len(times) if times[-1] <= upto_ms else bisect_right(times, upto_ms)
