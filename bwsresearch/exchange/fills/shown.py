@@ -15,7 +15,7 @@ __all__ = ["ShownSide"]
 
 _ALL: Final = 2**62
 _SETTLED_MS: Final = 1000
-"""So long after a trade every level is believed. Of a busy market's levels, 1 in 400 took longer to go."""
+"""So long after a trade every level is believed. Of a busy market's levels, 1 in 600 took longer to go."""
 
 
 @dataclass(slots=True)
