@@ -45,7 +45,7 @@ class Frames:
 
     def __init__(self, lines: Mapping[str, Sequence[bytes]]) -> None:
         self._lines = lines
-        self._rows: dict[str, list[Any]] = {}
+        self._rows: dict[tuple[str, object], list[Any]] = {}
 
     @classmethod
     def of(cls, place: str | Path) -> "Frames":
@@ -166,12 +166,12 @@ class Frames:
 
     def _of(self, kind: str, form: type[R]) -> list[R]:
         """Return the records of a kind in the form of a row."""
-        rows = self._rows.get(f"{kind} {form}")
+        rows = self._rows.get((kind, form))
         if rows is None:
             decode = msgspec.json.Decoder(form).decode
             with heap.uncollected():
                 rows = list(map(decode, self._lines.get(kind, ())))
-            self._rows[f"{kind} {form}"] = rows
+            self._rows[kind, form] = rows
         return rows
 
 

@@ -102,10 +102,8 @@ class ShownSide:
         for price in named:
             if price in printed and printed[price][0] <= time:
                 del printed[price]
-        for price, (traded, _) in list(printed.items()):
-            if traded > time - _SETTLED_MS:
-                break
-            del printed[price]
+        while printed and printed[oldest := next(iter(printed))][0] <= time - _SETTLED_MS:
+            del printed[oldest]
 
     # ---- what is taken -----------------------------------------------------------------------
 
