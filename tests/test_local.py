@@ -6,7 +6,6 @@ import pytest
 
 import bwsresearch as bws
 from bwsresearch import local, server
-from bwsresearch.cache import Cache
 from bwsresearch.client.bridge import Bridge
 from bwsresearch.client.sync import Client
 from bwsresearch.client.transport import WebSocketEndpoint
@@ -16,6 +15,7 @@ from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.local import default
 from bwsresearch.protocol import results
+from bwsresearch.store import Cache
 from bwsresearch.tables import DEPTH, KLINES, TRADES
 
 NOW_MS = 1_700_000_000_000

@@ -14,9 +14,9 @@ import pytest
 
 import bwsresearch as bws
 from bwsresearch import server
-from bwsresearch.cache import Cache, archives
 from bwsresearch.client.sync import Client
 from bwsresearch.local import recorded_market
+from bwsresearch.store import Cache, archives
 from bwsresearch.tables import KLINES
 
 from .history.lab import HOUR, Clock, Watched

@@ -12,12 +12,12 @@ from typing import Annotated, Final, Literal
 import typer
 
 from bwsresearch import local, server
-from bwsresearch.cache import default_root
 from bwsresearch.cli.options import CacheDir, use_cache
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.market import Market
 from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.store import default_root
 
 __all__ = ["EXAMPLES", "clock_of", "config_of", "serve"]
 

@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 
 from bwsresearch import tables
-from bwsresearch.cache import Spans
-from bwsresearch.cache.spans import clip, minus
 from bwsresearch.enums import Interval
 from bwsresearch.errors import ServerError
 from bwsresearch.history.download import Job, Lane
 from bwsresearch.history.ranges import Range
 from bwsresearch.history.series import Series
 from bwsresearch.protocol.methods import Klines
+from bwsresearch.store import Spans
+from bwsresearch.store.spans import clip, minus
 from bwsresearch.tables import KLINES, Columns
 from bwsresearch.times import STEP_MS, Ms, iso, next_open, open_time, open_times
 

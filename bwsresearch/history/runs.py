@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 
 from bwsresearch import tables
-from bwsresearch.cache import Spans
 from bwsresearch.errors import ServerError
 from bwsresearch.history.download import Job, Lane
 from bwsresearch.history.series import Series
 from bwsresearch.protocol.methods import TradesAggregate, TradesHistorical, TradesRecent
+from bwsresearch.store import Spans
 from bwsresearch.tables import AGG_TRADES, TRADES, Columns, Schema
 from bwsresearch.times import iso
 

@@ -10,10 +10,10 @@ from typing import Final, Literal
 import numpy as np
 
 from bwsresearch import tables
-from bwsresearch.cache import Cache, Spans, default_root
-from bwsresearch.cache.spans import clip, union
 from bwsresearch.errors import CacheError
 from bwsresearch.history.ranges import CacheMode
+from bwsresearch.store import Cache, Spans, default_root
+from bwsresearch.store.spans import clip, union
 from bwsresearch.tables import Columns, Schema
 from bwsresearch.times import DAY_MS, Ms
 

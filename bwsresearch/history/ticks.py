@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.cache.spans import clip, minus
 from bwsresearch.client.sync import Client
 from bwsresearch.history.clock import server_now
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
@@ -26,6 +25,7 @@ from bwsresearch.history.ranges import (
 from bwsresearch.history.runs import AGGREGATES, PAGE, SINGLES, Kind, Run, newest
 from bwsresearch.history.series import Series
 from bwsresearch.local import implied, server_of
+from bwsresearch.store.spans import clip, minus
 from bwsresearch.tables import Columns
 from bwsresearch.times import TimeLike
 

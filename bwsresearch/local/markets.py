@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bwsresearch.cache import Cache, upkeep
 from bwsresearch.errors import CacheError
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
+from bwsresearch.store import Cache, upkeep
 from bwsresearch.tables import DEPTH, KLINES, SCHEMAS, TRADES, Columns
 
 __all__ = ["recorded_market"]

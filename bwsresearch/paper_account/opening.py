@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
 
-from bwsresearch.cache import default_root
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
@@ -37,6 +36,7 @@ from bwsresearch.paper_account.live import LiveMarket, ServerClock
 from bwsresearch.paper_account.standing import balances_of
 from bwsresearch.paper_account.watched import Source
 from bwsresearch.protocol.amounts import Amount, amount
+from bwsresearch.store import default_root
 
 __all__ = ["paper"]
 

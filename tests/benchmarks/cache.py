@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bwsresearch import tables
-from bwsresearch.cache import Cache
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
@@ -25,6 +24,7 @@ from bwsresearch.exchange.market import Window
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.history import klines
 from bwsresearch.local import LocalEndpoint
+from bwsresearch.store import Cache
 from bwsresearch.tables import AGG_TRADES, KLINES, Columns, Schema
 
 START_MS = 1_672_531_200_000  # 2023-01-01

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 from bwsresearch import tables
-from bwsresearch.cache.streams import read_streams
 from bwsresearch.exchange.fills import ModelConfig, fill_model
 from bwsresearch.exchange.replay import RecordedStreams
 from bwsresearch.exchange.trading.accounts import Account
@@ -24,6 +23,7 @@ from bwsresearch.exchange.trading.liquidity import BarOpened, BarSeen, BookChang
 from bwsresearch.exchange.trading.orders import Ticket
 from bwsresearch.exchange.trading.venues import Venue
 from bwsresearch.protocol.results import SymbolInfo
+from bwsresearch.store.streams import read_streams
 from bwsresearch.tables import DEPTH, TRADES
 
 SYMBOL, TICK, STEP = "BTCUSDT", 1_000_000, 1_000

@@ -1,5 +1,5 @@
 import bwsresearch as bws
-from bwsresearch.cache import Cache
+from bwsresearch.store import Cache
 from bwsresearch.tables import KLINES
 
 from .lab import MINUTE, bars, recorded, without

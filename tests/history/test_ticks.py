@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 import bwsresearch as bws
-from bwsresearch.cache import Cache
 from bwsresearch.errors import BadSymbol, ServerError
 from bwsresearch.history import ticks as history_ticks
 from bwsresearch.protocol.methods import TradesAggregate, TradesHistorical
+from bwsresearch.store import Cache
 from bwsresearch.tables import AGG_TRADES, TRADES
 
 from .lab import (

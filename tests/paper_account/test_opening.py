@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 import bwsresearch as bws
-from bwsresearch.cache import Cache
 from bwsresearch.errors import CacheError
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.journals import JournalError, read
+from bwsresearch.store import Cache
 from bwsresearch.tables import KLINES, TRADES
 
 from .lab import NOON, Clock, Server, on_bridge, watching

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from bwsresearch import tables
-from bwsresearch.cache.streams import read_streams
 from bwsresearch.exchange.fills import DepthTrades, ModelConfig, TradesOnly
 from bwsresearch.exchange.fills.shown import ShownSide
 from bwsresearch.exchange.replay import RecordedBook, RecordedStreams
 from bwsresearch.exchange.trading.liquidity import BookSeen, Print
 from bwsresearch.exchange.trading.orders import Ticket
+from bwsresearch.store.streams import read_streams
 from bwsresearch.tables import BOOK_TICKERS, DEPTH, TRADES
 
 from .evidence import check, table

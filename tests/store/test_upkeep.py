@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from bwsresearch.cache import Cache, clear, info, parquet, path, verify
-from bwsresearch.cache.upkeep import series
+from bwsresearch.cache import clear, info, path, verify
 from bwsresearch.errors import CacheError
+from bwsresearch.store import Cache, parquet
+from bwsresearch.store.upkeep import series
 from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, empty, from_arrow, length, sliced
 
 JANUARY = 1_704_067_200_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bwsresearch.cache import Cache
+from bwsresearch.store import Cache
 from bwsresearch.tables import DEPTH
 from bwsresearch.times import next_open, opens
 

@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 
-from bwsresearch.cache.contents import content, rows
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.contents import content, rows
 from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, BadRow
 
 KLINE = b"1733011200000,100.0,101.0,99.0,100.5,12.5,1733014799999,1250.0,10,6.0,600.0,0\n"

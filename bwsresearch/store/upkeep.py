@@ -10,13 +10,13 @@ from typing import Final
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.cache import parquet
-from bwsresearch.cache.checks import wrong_rows
-from bwsresearch.cache.layout import FILE, Place, tree
-from bwsresearch.cache.locks import locked
-from bwsresearch.cache.parquet import Damaged
-from bwsresearch.cache.spans import union
 from bwsresearch.errors import CacheError
+from bwsresearch.store import parquet
+from bwsresearch.store.checks import wrong_rows
+from bwsresearch.store.layout import FILE, Place, tree
+from bwsresearch.store.locks import locked
+from bwsresearch.store.parquet import Damaged
+from bwsresearch.store.spans import union
 from bwsresearch.tables import SCHEMAS
 from bwsresearch.times import as_interval
 

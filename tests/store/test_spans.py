@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bwsresearch.cache.spans import clip, minus, union
+from bwsresearch.store.spans import clip, minus, union
 
 moments = st.integers(-3, 25)
 loose = st.lists(st.tuples(moments, moments), max_size=6).map(tuple)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bwsresearch import tables
-from bwsresearch.cache.spans import Spans
+from bwsresearch.store.spans import Spans
 from bwsresearch.tables import KLINES, Columns, Schema
 
 __all__ = ["Damaged", "Footer", "read", "read_footer", "write"]

@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 
 from bwsresearch import tables
-from bwsresearch.cache.contents import content
-from bwsresearch.cache.spans import Spans, union
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.contents import content
+from bwsresearch.store.spans import Spans, union
 from bwsresearch.tables import BOOK_TICKERS, DEPTH, TRADES, BadRow, Columns, Schema
 
 __all__ = ["Streams", "is_recording", "read_streams"]

@@ -8,8 +8,8 @@ from typing import Final
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from bwsresearch.cache.layout import tree
 from bwsresearch.errors import CacheError
+from bwsresearch.store.layout import tree
 
 __all__ = ["LOCK_S", "locked"]
 

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.cache.checks import ends, wrong_rows
-from bwsresearch.cache.contents import content, rows
-from bwsresearch.cache.naming import Named, named
-from bwsresearch.cache.spans import Spans, union
-from bwsresearch.cache.store import Cache
-from bwsresearch.cache.streams import is_recording, read_streams
 from bwsresearch.enums import Interval
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.cache import Cache
+from bwsresearch.store.checks import ends, wrong_rows
+from bwsresearch.store.contents import content, rows
+from bwsresearch.store.naming import Named, named
+from bwsresearch.store.spans import Spans, union
+from bwsresearch.store.streams import is_recording, read_streams
 from bwsresearch.tables import KLINES, BadRow, Columns, Schema
 from bwsresearch.times import DAY_MS, Ms
 

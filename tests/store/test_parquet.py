@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bwsresearch.cache import parquet
-from bwsresearch.cache.parquet import Damaged
+from bwsresearch.store import parquet
+from bwsresearch.store.parquet import Damaged
 from bwsresearch.tables import AGG_TRADES, KLINES, SCHEMAS, TRADES, empty, from_arrow, sliced
 
 JANUARY = 1_704_067_200_000

@@ -9,23 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bwsresearch.cache import upkeep
-from bwsresearch.cache.archives import import_archives
-from bwsresearch.cache.layout import default_root
-from bwsresearch.cache.spans import Spans
-from bwsresearch.cache.store import Cache, DamagedFileWarning
+from bwsresearch.store import Cache, DamagedFileWarning, default_root, upkeep
+from bwsresearch.store.archives import import_archives
 
-__all__ = [
-    "Cache",
-    "DamagedFileWarning",
-    "Spans",
-    "clear",
-    "default_root",
-    "import_",
-    "info",
-    "path",
-    "verify",
-]
+__all__ = ["DamagedFileWarning", "clear", "import_", "info", "path", "verify"]
 
 
 def path() -> Path:

@@ -19,12 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bwsresearch import tables
-from bwsresearch.cache import parquet
-from bwsresearch.cache.layout import FILE, Partition, Place, tree
-from bwsresearch.cache.locks import LOCK_S, locked
-from bwsresearch.cache.parquet import Damaged
-from bwsresearch.cache.spans import Spans, clip, union
 from bwsresearch.errors import CacheError
+from bwsresearch.store import parquet
+from bwsresearch.store.layout import FILE, Partition, Place, tree
+from bwsresearch.store.locks import LOCK_S, locked
+from bwsresearch.store.parquet import Damaged
+from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
 from bwsresearch.times import DAY_MS, Ms, as_interval
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwsresearch.cache import Cache, DamagedFileWarning
-from bwsresearch.cache.spans import minus, union
-from bwsresearch.cache.upkeep import verify
 from bwsresearch.errors import CacheError
+from bwsresearch.store import Cache, DamagedFileWarning
+from bwsresearch.store.spans import minus, union
+from bwsresearch.store.upkeep import verify
 from bwsresearch.tables import AGG_TRADES, KLINES, SCHEMAS, TRADES, concat, empty, length, sliced
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
@@ -356,7 +356,7 @@ FULL = """
 import resource, sys, signal
 from pathlib import Path
 import numpy as np
-from bwsresearch.cache import Cache
+from bwsresearch.store import Cache
 from bwsresearch.errors import CacheError
 from bwsresearch.tables import TRADES
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from bwsresearch import tables
-from bwsresearch.cache import Cache, import_, info
-from bwsresearch.cache.archives import import_archives, read_archive
+from bwsresearch.cache import import_, info
 from bwsresearch.errors import ArchiveError, CacheError
+from bwsresearch.store import Cache
+from bwsresearch.store.archives import import_archives, read_archive
 from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, length, sliced
 
 DECEMBER = 1_733_011_200_000  # 2024-12-01

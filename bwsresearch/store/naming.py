@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from bwsresearch.cache.spans import Spans
 from bwsresearch.enums import INTERVALS, Interval
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.spans import Spans
 from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, Schema
 from bwsresearch.times import DAY_MS, as_interval, next_open
 

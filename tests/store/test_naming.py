@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bwsresearch.cache.naming import Named, named
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.naming import Named, named
 from bwsresearch.tables import AGG_TRADES, KLINES, TRADES
 
 DAY = 86_400_000

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bwsresearch.cache.layout import Place, default_root
 from bwsresearch.enums import INTERVALS
+from bwsresearch.store.layout import Place, default_root
 
 APRIL_5 = 1_712_275_200_000
 times = st.integers(0, 4_000_000_000_000)

@@ -9,8 +9,8 @@ import pytest
 
 from bwsresearch import cache as caches
 from bwsresearch import tables
-from bwsresearch.cache.streams import is_recording, read_streams
 from bwsresearch.errors import ArchiveError
+from bwsresearch.store.streams import is_recording, read_streams
 from bwsresearch.tables import DEPTH, TRADES
 
 NS = 1_723_161_253_937_085_768

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from bwsresearch.cache import Cache
-from bwsresearch.cache.upkeep import verify
+from bwsresearch.store import Cache
+from bwsresearch.store.upkeep import verify
 from bwsresearch.tables import KLINES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to start from")
@@ -27,7 +27,7 @@ NURSERY = """
 import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
-from bwsresearch.cache import Cache
+from bwsresearch.store import Cache
 from bwsresearch.tables import KLINES
 
 root, PAGE = Path(sys.argv[1]), int(sys.argv[2])
