@@ -1,6 +1,7 @@
 """Many requests as one download: so many in flight, and a pause for all when a limit is reached."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,6 +10,7 @@ from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import BadSymbol, Banned, RateLimited, ServerError
 from bwsresearch.history.progress import Progress
+from bwsresearch.history.window import Window
 from bwsresearch.local import default_client
 from bwsresearch.protocol.request import Request
 from bwsresearch.tables import BadRow, Columns
@@ -60,7 +62,10 @@ async def asked(client: AsyncClient, request: Request[Any], timeout: float | Non
 
 @dataclass
 class Lane:
-    """The requests of one download: at most `in_flight` at once, together paused by a 429."""
+    """The requests of one download: at most `in_flight` at once, together paused by a 429.
+
+    Replies that queue on a thin line narrow it, see `Window`.
+    """
 
     client: AsyncClient
     progress: Progress
@@ -70,6 +75,7 @@ class Lane:
 
     def __post_init__(self) -> None:
         self._open.set()
+        self._window = Window(self.in_flight)
 
     async def rows(self, request: Request[Any], decode: Decode) -> Columns:
         """Return the rows of the result; a rate limit is waited for as long as it says.
@@ -90,13 +96,20 @@ class Lane:
         while True:
             await self._open.wait()
             try:
-                return await asked(self.client, request, self.timeout)
+                async with self._window.place():
+                    return await self._timed(request)
             except Banned:
                 raise
             except RateLimited as error:
                 if error.retry_after is None:
                     raise
                 await self._pause(max(error.retry_after, _LEAST_PAUSE_S))
+
+    async def _timed(self, request: Request[Any]) -> bytes:
+        began_s = time.monotonic()
+        text = await asked(self.client, request, self.timeout)
+        self._window.replied(time.monotonic() - began_s)
+        return text
 
     async def _pause(self, seconds: float) -> None:
         if not self._open.is_set():
