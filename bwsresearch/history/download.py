@@ -121,6 +121,10 @@ class Lane:
         finally:
             self._open.set()
 
+    def arrived(self, rows: int) -> None:
+        """Count a page that came, and show what it took."""
+        self.progress.arrived(rows, weight=self.client.weight)
+
     async def run(self, jobs: Iterable[Job]) -> None:
         """Run all jobs; the first failure cancels the others and is raised."""
         queue = iter(jobs)

@@ -110,7 +110,7 @@ class Bars:
         columns = await self._page(lane, start_ms, end_ms, limit=PAGE)
         until = self._final(columns, start_ms, end_ms)
         await self.series.add(columns, ((start_ms, until),) if until > start_ms else ())
-        lane.progress.arrived(tables.length(columns))
+        lane.arrived(tables.length(columns))
         self._left -= 1
         if not self._left:
             await self.series.flush()

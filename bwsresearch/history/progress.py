@@ -1,12 +1,14 @@
 """One progress bar for one download: in the notebook, in the terminal, or none."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from tqdm.std import tqdm
+
+from bwsresearch.protocol.results import RateLimit
 
 __all__ = ["Progress"]
 
@@ -16,6 +18,7 @@ _WORTH_SHOWING: Final = 3
 
 class _Bar(Protocol):
     total: float | None
+    format_dict: Mapping[str, Any]
 
     def update(self, n: float | None = 1) -> object: ...
     def refresh(self) -> object: ...
@@ -26,7 +29,8 @@ class _Bar(Protocol):
 class Progress:
     """A bar over pages that appears when there are more than three; `wanted` False shows none.
 
-    With `wanted` None it is shown where somebody looks: in a notebook or a terminal.
+    With `wanted` None it is shown where somebody looks: in a notebook or a terminal. The time left
+    follows from the average so far, so that pauses for the weight limit count.
     """
 
     def __init__(self, title: str, *, wanted: bool | None) -> None:
@@ -53,14 +57,22 @@ class Progress:
             self._bar.total = self._total
             self._bar.refresh()
         elif self._wanted and self._total > _WORTH_SHOWING:
-            self._bar = _bar_class()(total=self._total, desc=self._title, unit="page")
+            self._bar = _bar_class()(
+                total=self._total, desc=self._title, unit="page", smoothing=0.0
+            )
 
-    def arrived(self, rows: int) -> None:
-        """Count one page."""
+    def arrived(self, rows: int, *, weight: RateLimit | None = None) -> None:
+        """Count one page; `weight` is what the server has counted of this minute's."""
         self._rows += rows
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{self._rows:,} rows", refresh=False)
+            self._bar.set_postfix_str(self._state(weight), refresh=False)
             self._bar.update()
+
+    def _state(self, weight: RateLimit | None) -> str:
+        seconds = self._bar.format_dict["elapsed"] if self._bar is not None else 0.0
+        rate = f", {self._rows / seconds:,.0f} rows/s" if seconds > 0 else ""
+        used = f", weight {weight.count:,}/{weight.limit:,}" if weight else ""
+        return f"{self._rows:,} rows{rate}{used}"
 
     def note(self, text: str) -> None:
         """Say why nothing moves."""

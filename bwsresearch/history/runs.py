@@ -133,7 +133,7 @@ class Run:
         columns = tables.sliced(columns, ids < last)
         held = tables.length(columns)
         self._times[first] = int(times[0]), int(times[max(0, held - 1)])
-        self.lane.progress.arrived(held)
+        self.lane.arrived(held)
         await self.series.add(columns, self._covered(first))
 
     def _covered(self, page: int) -> Spans:

@@ -42,7 +42,21 @@ def test_a_bar_is_worth_showing_above_three_pages_and_ends_full(terminal, pages,
         bws.klines("BTCUSDT", "1m", client=exchange.client, **span)
     assert last_state(terminal) == state
     assert bool(state) == ("BTCUSDT 1m: " in terminal.getvalue())
-    assert bool(state) == (f"{pages * 1000:,} rows" in terminal.getvalue())
+    said = f"{pages * 1000:,} rows, "
+    assert bool(state) == (said in terminal.getvalue())
+
+
+def test_the_bar_tells_rows_a_second_the_weight_used_and_the_time_left(terminal):
+    exchange = recorded(BTCUSDT={"1m": bars(9000, START)})
+    span = {"start": START, "end": START + 9000 * MINUTE}
+    with contextlib.redirect_stderr(terminal):
+        bws.klines("BTCUSDT", "1m", client=exchange.client, **span)
+    last = terminal.getvalue().split("\r")[-1]
+    # The question for the time, where bars begin, and nine pages.
+    used = exchange.client.weight.count
+    assert re.search(
+        rf"9/9 \[\d+:\d+<00:00, .*9,000 rows, [\d,]+ rows/s, weight {used}/6,000", last
+    )
 
 
 def test_what_comes_from_the_cache_shows_no_bar(terminal):
