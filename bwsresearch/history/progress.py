@@ -18,7 +18,9 @@ _WORTH_SHOWING: Final = 3
 
 class _Bar(Protocol):
     total: float | None
-    format_dict: Mapping[str, Any]
+
+    @property
+    def format_dict(self) -> Mapping[str, Any]: ...
 
     def update(self, n: float | None = 1) -> object: ...
     def refresh(self) -> object: ...
