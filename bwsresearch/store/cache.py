@@ -1,18 +1,16 @@
 """The cache of one server: rows by series and range, with what is known to be complete.
 
 Coverage is written in the same file as the rows, so that neither can be there without the other; a
-stretch that was asked for and is empty is covered too. Writers of one file take turns by a lock.
+stretch that was asked for and is empty is covered too. Writers of one file take turns.
 """
 
 import contextlib
-import time
-import uuid
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +19,32 @@ import pyarrow as pa
 from bwsresearch import tables
 from bwsresearch.errors import CacheError
 from bwsresearch.store import parquet
-from bwsresearch.store.layout import FILE, Partition, Place, tree
-from bwsresearch.store.locks import LOCK_S, locked
+from bwsresearch.store.layout import FILE, TREE, Location, Partition, Place
+from bwsresearch.store.locks import LOCK_S
 from bwsresearch.store.parquet import Damaged
+from bwsresearch.store.roots import Key, Root, Source, Turn, root_at
 from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
-from bwsresearch.times import DAY_MS, Ms, as_interval
+from bwsresearch.times import DAY_MS, HOUR_MS, Ms, as_interval
 
 __all__ = ["Cache", "DamagedFileWarning"]
 
-_ORPHAN_S: Final = 3600.0
 _LAST_MS: Final = 2**47
+
+T = TypeVar("T")
+_Found: TypeAlias = tuple[pa.Table, parquet.Footer]
 
 
 class DamagedFileWarning(UserWarning):
     """A file of the cache was unreadable; it was put aside and its rows are fetched again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Where a damaged file lies now, and what was wrong with it."""
+
+    place: str
+    damage: Damaged
 
 
 @dataclass
@@ -51,14 +60,15 @@ class Cache:
         ValueError: when the server has no name.
     """
 
-    root: Path
+    root: Location
     server: str
     lock_s: float = field(default=LOCK_S, repr=False)
-    _swept: bool = field(default=False, repr=False)
+    _files: Root = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.server:
             raise ValueError("server is '', must name whose rows they are, such as 'production'")
+        self._files = root_at(self.root, self.lock_s)
 
     def read(
         self, schema: Schema, symbol: str, interval: str | None, start_ms: int, end_ms: int
@@ -74,12 +84,28 @@ class Cache:
         parts = [tables.arrow_schema(schema).empty_table()]
         covered: list[Spans] = []
         with _told(f"the cache at {self.root} cannot be read"):
-            for partition in self._present(place, start_ms, end_ms):
-                found = self._sound(schema, self._path(place, partition), start_ms, end_ms)
+            keys = [_key(place, p) for p in self._present(place, start_ms, end_ms)]
+            for key, source in zip(keys, self._files.sources(keys), strict=True):
+                found = self._sound(schema, key, source, start_ms, end_ms)
                 if found is not None:
                     parts.append(found[0].replace_schema_metadata(None))
                     covered.append(clip(found[1].coverage, start_ms, end_ms))
         return tables.from_arrow(schema, pa.concat_tables(parts)), union(*covered)
+
+    def stretches(
+        self, schema: Schema, symbol: str, interval: str | None, start_ms: int, end_ms: int
+    ) -> Spans:
+        """Return the times of the files that may hold something of [start_ms, end_ms), in order.
+
+        What `read` gives of one stretch after the other needs the memory of one file.
+
+        Raises:
+            CacheError: when the folder cannot be read.
+        """
+        with _told(f"the cache at {self.root} cannot be read"):
+            place = self._place(schema, symbol, interval)
+            found = self._present(place, start_ms, end_ms)
+        return tuple((one.start_ms, one.end_ms) for one in found)
 
     def write(
         self,
@@ -103,23 +129,24 @@ class Cache:
         times, covered = tables.millis(rows, schema.time), union(covered)
         is_ascending = bool((times[1:] >= times[:-1]).all())
         with _told(f"the cache at {self.root} cannot be written"):
-            files = self._files(place, times, covered)
+            files = self._touched(place, times, covered)
             for at, partition in enumerate(files):
                 own = tables.sliced(rows, _inside(times, partition, is_ascending=is_ascending))
                 until_ms = files[at + 1].start_ms if at + 1 < len(files) else _LAST_MS
                 spans = clip(covered, partition.start_ms, until_ms)
                 if tables.length(own) or spans:
-                    self._merge(schema, self._path(place, partition), own, spans, source)
+                    self._merge(schema, _key(place, partition), own, spans, source)
 
-    def _files(self, place: Place, times: Ms, covered: Spans) -> list[Partition]:
+    def _touched(self, place: Place, times: Ms, covered: Spans) -> list[Partition]:
         """Return the files that rows and coverage go to, in order of time.
 
         A stretch without rows may be years long: its coverage goes to the file where it begins, and
         to those that lie in it, not to an empty file for every day.
         """
-        days = times // DAY_MS
-        days = days[np.flatnonzero(np.diff(days, prepend=days[:1] - 1))]
-        found = {place.at(int(day) * DAY_MS) for day in days}
+        step_ms = HOUR_MS if place.unit == "hour" else DAY_MS
+        steps = times // step_ms
+        steps = steps[np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))]
+        found = {place.at(int(step) * step_ms) for step in steps}
         for start_ms, end_ms in covered:
             found.add(place.at(start_ms))
             found.update(p for p in self._present(place, start_ms, end_ms) if p.end_ms > start_ms)
@@ -130,10 +157,7 @@ class Cache:
 
         That is also the last one before: its coverage may run on.
         """
-        try:
-            names = [path.name for path in (tree(self.root) / place.folder).iterdir()]
-        except FileNotFoundError:
-            return []
+        names = self._files.names(TREE / place.folder)
         # Names of this form sort as their times do.
         names = sorted(name for name in names if name.startswith(f"{place.unit}="))
         first = bisect_right(names, place.at(max(start_ms, 0)).folder) - 1
@@ -147,64 +171,57 @@ class Cache:
     def _place(self, schema: Schema, symbol: str, interval: str | None) -> Place:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
 
-    def _path(self, place: Place, partition: Partition) -> Path:
-        return tree(self.root) / place.folder / partition.folder / FILE
-
     def _sound(
-        self, schema: Schema, path: Path, start_ms: int, end_ms: int
+        self, schema: Schema, key: Key, source: Source | None, start_ms: int, end_ms: int
     ) -> tuple[pa.Table, parquet.Footer] | None:
         """Return what a file holds; None when there is none, or a damaged one was put aside."""
         try:
-            return parquet.read(schema, path, start_ms, end_ms)
+            return parquet.read(schema, source, start_ms, end_ms)
         except Damaged:
             pass
-        with locked(self.root, path, self.lock_s):
-            try:
-                return parquet.read(schema, path, start_ms, end_ms)  # perhaps mended by now
-            except Damaged as damage:
-                warning = self._put_aside(path, damage)
-        warnings.warn(warning, stacklevel=3)
-        return None
-
-    def _put_aside(self, path: Path, damage: Damaged) -> DamagedFileWarning:
-        """Move a file out of the tree; its lock is held."""
-        below = path.relative_to(tree(self.root))
-        kept = self.root / ".damaged" / below.with_name(f"{uuid.uuid4().hex[:8]}-{below.name}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(kept)
-        return DamagedFileWarning(
-            f"{path} was damaged ({damage}); it lies in {kept} now and its rows are fetched again"
-        )
+        again = partial(parquet.read, schema, start_ms=start_ms, end_ms=end_ms)
+        return self._told_of_damage(key, lambda turn: _read_or_aside(turn, again))
 
     def _merge(
-        self, schema: Schema, path: Path, columns: Columns, covered: Spans, source: str
+        self, schema: Schema, key: Key, columns: Columns, covered: Spans, source: str
     ) -> None:
-        warning = None
-        with locked(self.root, path, self.lock_s):
-            try:
-                old = parquet.read(schema, path)
-            except Damaged as damage:
-                warning = self._put_aside(path, damage)
-                old = None
+        def merged(turn: Turn) -> tuple[None, _Aside | None]:
+            old, aside = _read_or_aside(turn, partial(parquet.read, schema))
+            rows, spans, origin = columns, covered, source
             if old is not None:
-                columns = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
-                covered = union(old[1].coverage, covered)
-                source = source if old[1].source == source else "mixed"
-            self._sweep()
-            rows = tables.unique(schema, columns)
-            parquet.write(schema, path, rows, covered, source=source, temporary=self.root / ".tmp")
-        if warning is not None:
-            warnings.warn(warning, stacklevel=3)
+                rows = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
+                spans = union(old[1].coverage, covered)
+                origin = source if old[1].source == source else "mixed"
+            rows = tables.unique(schema, rows)
+            turn.put(lambda file: parquet.write(schema, file, rows, spans, source=origin))
+            return None, aside
 
-    def _sweep(self) -> None:
-        """Remove the drafts of processes that were killed, once per cache object."""
-        if self._swept:
-            return
-        self._swept = True
-        for draft in (self.root / ".tmp").glob("*.tmp"):
-            with contextlib.suppress(OSError):
-                if time.time() - draft.stat().st_mtime > _ORPHAN_S:
-                    draft.unlink()
+        self._told_of_damage(key, merged)
+
+    def _told_of_damage(self, key: Key, change: Callable[[Turn], tuple[T, _Aside | None]]) -> T:
+        """Take a turn at a file; warn of what was put aside by it."""
+        value, aside = self._files.turn(key, change)
+        if aside is not None:
+            warning = DamagedFileWarning(
+                f"{self._files.shown(key)} was damaged ({aside.damage}); "
+                f"it lies in {aside.place} now and its rows are fetched again"
+            )
+            warnings.warn(warning, stacklevel=4)
+        return value
+
+
+def _key(place: Place, partition: Partition) -> Key:
+    return TREE / place.folder / partition.folder / FILE
+
+
+def _read_or_aside(
+    turn: Turn, read: Callable[[Source | None], _Found | None]
+) -> tuple[_Found | None, _Aside | None]:
+    """Return what a file holds, which is perhaps mended by now; a damaged one is put aside."""
+    try:
+        return read(turn.source), None
+    except Damaged as damage:
+        return None, _Aside(turn.put_aside(), damage)
 
 
 def _inside(

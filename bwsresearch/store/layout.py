@@ -3,28 +3,34 @@
     <root>/v1/<server>/klines/symbol=BTCUSDT/interval=1m/month=2024-01/part-0.parquet
     <root>/v1/<server>/aggs/symbol=BTCUSDT/date=2024-01-31/part-0.parquet
 
-Klines of an hour and longer lie in years, those of a second in days. Nothing but Parquet files is in
-the tree, since some readers fail on others: locks (.locks), drafts (.tmp) and damaged files (.damaged)
-lie beside it.
+Klines of an hour and longer lie in years, those of a second in days, and books in hours
+(hour=2024-01-31T05). Nothing but Parquet files is in the tree, since some readers fail on others:
+locks (.locks), drafts (.tmp) and damaged files (.damaged) lie beside it.
 """
 
 import datetime as dt
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
 import platformdirs
 
 from bwsresearch.enums import Interval
+from bwsresearch.tables import BOOKS
 from bwsresearch.times import DAY_MS, HOUR_MS, STEP_MS, as_interval, next_open, open_time
 
-__all__ = ["FILE", "Partition", "Place", "default_root", "tree"]
+__all__ = ["FILE", "TREE", "Location", "Partition", "Place", "default_root", "tree"]
 
 FILE: Final = "part-0.parquet"
+TREE: Final = PurePosixPath("v1")
+"""What holds Parquet files only, below the root."""
+Location: TypeAlias = Path | str
+"""Where a cache lies: a folder."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_FORMATS: Final = {"date": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
+_FORMATS: Final = {"hour": "%Y-%m-%dT%H", "date": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
+_LENGTH_MS: Final = {"hour": HOUR_MS, "date": DAY_MS}
 
 
 def default_root() -> Path:
@@ -35,7 +41,7 @@ def default_root() -> Path:
 
 def tree(root: Path) -> Path:
     """Return the folder that holds Parquet files only."""
-    return root / "v1"
+    return root / TREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,9 @@ class Place:
 
     @property
     def unit(self) -> str:
-        """What one file's stretch of time is: "date", "month" or "year"."""
+        """What one file's stretch of time is: "hour", "date", "month" or "year"."""
+        if self.kind == BOOKS.name:
+            return "hour"  # 720,000 levels, of a book of 100 a side each second
         if self.interval is None or self.interval == "1s":
             return "date"
         return "month" if STEP_MS.get(self.interval, DAY_MS) < HOUR_MS else "year"
@@ -111,8 +119,8 @@ def _safe(name: str) -> str:
 
 
 def _floor(unit: str, time_ms: int) -> int:
-    if unit == "date":
-        return time_ms // DAY_MS * DAY_MS
+    if unit in _LENGTH_MS:
+        return time_ms // _LENGTH_MS[unit] * _LENGTH_MS[unit]
     month = open_time("1M", time_ms)
     if unit == "month":
         return month
@@ -121,8 +129,8 @@ def _floor(unit: str, time_ms: int) -> int:
 
 
 def _next(unit: str, start_ms: int) -> int:
-    if unit == "date":
-        return start_ms + DAY_MS
+    if unit in _LENGTH_MS:
+        return start_ms + _LENGTH_MS[unit]
     return next_open("1M", start_ms, 1 if unit == "month" else 12)
 
 

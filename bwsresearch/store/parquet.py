@@ -1,15 +1,11 @@
 """One file of the cache: rows sorted by key, and in its footer the time that they cover.
 
-A file is only ever replaced as a whole: written beside the tree, brought to the disk, renamed. A
-reader needs no lock and sees the old file or the new one.
+How it gets into its place is `roots`' business.
 """
 
 import contextlib
-import os
 import re
-import uuid
-from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 import numpy as np
@@ -17,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bwsresearch import tables
+from bwsresearch.store.roots import Source
 from bwsresearch.store.spans import Spans
 from bwsresearch.tables import KLINES, Columns, Schema
 
@@ -50,14 +47,14 @@ class Footer(msgspec.Struct, frozen=True):
 
 
 def read(
-    schema: Schema, path: Path, start_ms: int = -(2**50), end_ms: int = 2**50
+    schema: Schema, source: Source | None, start_ms: int = -(2**50), end_ms: int = 2**50
 ) -> tuple[pa.Table, Footer] | None:
     """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
 
     Raises:
         Damaged: when it is no sound file of this schema.
     """
-    with _opened(path) as file:
+    with _opened(source) as file:
         if file is None:
             return None
         footer = _footer(file)
@@ -68,23 +65,25 @@ def read(
         return _between(schema, table, start_ms * 1000, end_ms * 1000), footer
 
 
-def read_footer(path: Path) -> Footer | None:
+def read_footer(source: Source | None) -> Footer | None:
     """Return the footer of a file, None without file; raises Damaged as `read` does."""
-    with _opened(path) as file:
+    with _opened(source) as file:
         return None if file is None else _footer(file)
 
 
 class _opened(contextlib.AbstractContextManager["pq.ParquetFile | None"]):  # noqa: N801 - used as a function
     """Open a file; whatever its content does to the reader is Damaged."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, source: Source | None) -> None:
+        self._source = source
         self._file: Any = None
 
     def __enter__(self) -> "pq.ParquetFile | None":
+        if self._source is None:
+            return None
         try:
             self._file = pq.ParquetFile(
-                self._path, memory_map=False, page_checksum_verification=True
+                self._source, memory_map=False, page_checksum_verification=True
             )
         except FileNotFoundError:
             return None
@@ -143,33 +142,12 @@ def _between(schema: Schema, table: pa.Table, start_us: int, end_us: int) -> pa.
 
 
 def write(
-    schema: Schema,
-    path: Path,
-    columns: Columns,
-    covered: Spans,
-    *,
-    source: str,
-    temporary: Path,
+    schema: Schema, file: IO[bytes], columns: Columns, covered: Spans, *, source: str
 ) -> None:
-    """Put the rows in the place of `path`, all or nothing, safe from a power cut when it returns.
-
-    Raises:
-        OSError: when the system refuses; the file is as it was.
-    """
+    """Write a whole file: rows that are sorted by key, and what they cover."""
     footer = msgspec.json.encode({"version": _VERSION, "source": source, "coverage": covered})
     table = tables.to_arrow(schema, columns).replace_schema_metadata({_KEY: footer})
-    temporary.mkdir(parents=True, exist_ok=True)
-    _make_folder(path.parent)
-    draft = temporary / f"{os.getpid()}.{uuid.uuid4().hex}.tmp"
-    try:
-        with draft.open("xb") as file:
-            pq.write_table(table, file, **_options(schema))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    pq.write_table(table, file, **_options(schema))
 
 
 def _options(schema: Schema) -> dict[str, Any]:
@@ -190,22 +168,3 @@ def _options(schema: Schema) -> dict[str, Any]:
 def _repeating(schema: Schema) -> list[str]:
     """Return the columns that have the same few values over and over."""
     return [name for name in schema.dtypes if re.fullmatch(r"(bid_|ask_)?(price|qty)", name)]
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each known to the one above when it returns."""
-    while not folder.is_dir():
-        _make_folder(folder.parent)
-        with contextlib.suppress(FileNotFoundError):  # the one above was cleared this very moment
-            folder.mkdir(exist_ok=True)
-            _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # folders cannot be opened there, and renames are already durable
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

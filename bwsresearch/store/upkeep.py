@@ -1,8 +1,7 @@
 """Looking after the cache: what it holds, whether it is sound, and removing parts of it."""
 
 import contextlib
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -13,14 +12,14 @@ from bwsresearch import tables
 from bwsresearch.errors import CacheError
 from bwsresearch.store import parquet
 from bwsresearch.store.checks import wrong_rows
-from bwsresearch.store.layout import FILE, Place, tree
-from bwsresearch.store.locks import locked
+from bwsresearch.store.layout import FILE, TREE, Location, Place
 from bwsresearch.store.parquet import Damaged
+from bwsresearch.store.roots import Entry, Key, Root, Source, root_at
 from bwsresearch.store.spans import union
 from bwsresearch.tables import SCHEMAS
 from bwsresearch.times import as_interval
 
-__all__ = ["clear", "info", "series", "verify"]
+__all__ = ["check_interval_and_kind", "clear", "held", "info", "series", "verify"]
 
 _COLUMNS: Final = {
     "server": "str",
@@ -36,22 +35,29 @@ _COLUMNS: Final = {
 
 
 def series(root: Path) -> Iterator[tuple[Place, list[Path]]]:
-    """Return every series of the cache with its files, oldest first; what else is there is left out."""
-    top = tree(root)
-    files = sorted(top.glob(f"*/*/symbol=*/**/{FILE}"))
-    for folder, group in groupby(files, key=lambda path: path.parent.parent):
+    """Return every series of a folder with its files, oldest first; what else is there is left out."""
+    for place, files in held(root_at(root).entries(TREE)):
+        yield place, [root / file.key for file in files]
+
+
+def held(entries: Iterable[Entry]) -> Iterator[tuple[Place, list[Entry]]]:
+    """Return the series that files in order of their names make up; other files are left out."""
+    files = (entry for entry in entries if entry.key.name == FILE)
+    for folder, group in groupby(files, key=lambda entry: entry.key.parent.parent):
         with contextlib.suppress(ValueError):
-            yield Place.of(folder.relative_to(top)), list(group)
+            yield Place.of(Path(folder.relative_to(TREE))), list(group)
 
 
-def info(root: Path) -> pd.DataFrame:
+def info(root: Location) -> pd.DataFrame:
     """Return one row per series; a damaged file counts with its size alone."""
-    rows = [_line(place, files) for place, files in series(root)]
+    place = root_at(root)
+    rows = [_line(place, *found) for found in held(place.entries(TREE))]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
-def _line(place: Place, files: list[Path]) -> list[object]:
-    footers = [footer for path in files if (footer := _footer(path)) is not None]
+def _line(root: Root, place: Place, files: list[Entry]) -> list[object]:
+    ends = root.ends(file.key for file in files)
+    footers = [footer for end in ends if (footer := _footer(end)) is not None]
     covered = union(*(footer.coverage for footer in footers))
     return [
         place.server,
@@ -61,8 +67,8 @@ def _line(place: Place, files: list[Path]) -> list[object]:
         sum(footer.rows for footer in footers),
         _stamp(covered[0][0] if covered else None),
         _stamp(covered[-1][1] if covered else None),
-        sum(map(_size, files)) / 1e6,
-        str(files[0].parent.parent),
+        sum(file.size for file in files) / 1e6,
+        root.shown(files[0].key.parent.parent),
     ]
 
 
@@ -70,22 +76,15 @@ def _stamp(time_ms: int | None) -> pd.Timestamp | None:
     return None if time_ms is None else pd.Timestamp(time_ms, unit="ms", tz="UTC")
 
 
-def _footer(path: Path) -> parquet.Footer | None:
+def _footer(end: Source | None) -> parquet.Footer | None:
     try:
-        return parquet.read_footer(path)
+        return parquet.read_footer(end)
     except Damaged:
         return None
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # somebody has cleared it meanwhile
-        return 0
-
-
 def clear(
-    root: Path,
+    root: Location,
     *,
     symbol: str | None = None,
     interval: str | None = None,
@@ -98,12 +97,13 @@ def clear(
         ValueError: for what cannot be an interval or a kind, or a symbol or server that is not cached.
         CacheError: when a file cannot be removed.
     """
-    held = list(series(root))
-    _check_interval_and_kind(interval, kind)
-    _check_held("symbol", symbol, {place.symbol for place, _ in held})
-    _check_held("server", server, {place.server for place, _ in held})
+    home = root_at(root)
+    cached = list(held(home.entries(TREE)))
+    check_interval_and_kind(interval, kind)
+    _check_held("symbol", symbol, {place.symbol for place, _ in cached})
+    _check_held("server", server, {place.server for place, _ in cached})
     freed = 0
-    for place, files in held:
+    for place, files in cached:
         wanted = (
             (symbol, place.symbol),
             (interval, place.interval),
@@ -111,11 +111,12 @@ def clear(
             (server, place.server),
         )
         if all(value is None or value == has for value, has in wanted):
-            freed += _remove(root, place, files)
+            freed += _remove(home, place, files)
     return freed
 
 
-def _check_interval_and_kind(interval: str | None, kind: str | None) -> None:
+def check_interval_and_kind(interval: str | None, kind: str | None) -> None:
+    """Raise ValueError for what cannot be an interval or a kind, or not both at once."""
     if interval is not None:
         as_interval(interval)
     if kind is not None and kind not in SCHEMAS:
@@ -132,45 +133,42 @@ def _check_held(what: str, given: str | None, held: set[str]) -> None:
         )
 
 
-def _remove(root: Path, place: Place, files: list[Path]) -> int:
-    folder, aside = tree(root) / place.folder, root / ".damaged" / place.folder
-    freed = sum(map(_size, [*files, *aside.rglob("*")]))
+def _remove(root: Root, place: Place, files: list[Entry]) -> int:
+    aside = Key(".damaged", place.folder)
+    freed = sum(file.size for file in [*files, *root.entries(aside)])
     try:
-        for path in files:
-            with locked(root, path):
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # something else lies in it
-                    path.parent.rmdir()
-        shutil.rmtree(aside, ignore_errors=True)
+        for file in files:
+            root.remove(file.key)
+        root.remove_all(aside)
     except OSError as error:
         raise CacheError(
-            f"{folder} cannot be removed ({error.strerror}); mend its rights"
+            f"{root.shown(TREE / place.folder)} cannot be removed ({error.strerror}); "
+            "mend its rights"
         ) from error
-    for empty in (folder, *folder.parents[: len(place.folder.parts) - 1]):
-        with contextlib.suppress(OSError):  # others lie in it
-            empty.rmdir()
     return freed
 
 
-def verify(root: Path) -> pd.DataFrame:
+def verify(root: Location) -> pd.DataFrame:
     """Return one row per problem (path, problem); no rows when every file is sound."""
-    known = {path: place for place, files in series(root) for path in files}
+    home = root_at(root)
+    entries = home.entries(TREE)
+    known = {file.key: place for place, files in held(entries) for file in files}
+    keys = [entry.key for entry in entries]
     found = [
-        (str(path), problem)
-        for path in sorted(tree(root).rglob("*"))
-        if not path.is_dir()
-        for problem in _problems(path, known.get(path))
+        (home.shown(key), problem)
+        for key, source in zip(keys, home.sources(keys), strict=True)
+        for problem in _problems(key, source, known.get(key))
     ]
     return pd.DataFrame(found, columns=["path", "problem"], dtype="str")
 
 
-def _problems(path: Path, place: Place | None) -> Iterator[str]:
+def _problems(key: Key, source: Source | None, place: Place | None) -> Iterator[str]:
     if place is None or place.kind not in SCHEMAS:
         yield "no file of this cache; some readers of the folder fail on it, move it away"
         return
     schema = SCHEMAS[place.kind]
     try:
-        found = parquet.read(schema, path)
+        found = parquet.read(schema, source)
     except Damaged as damage:
         yield f"damaged: {damage}; its rows are fetched again when they are asked for"
         return
@@ -179,9 +177,9 @@ def _problems(path: Path, place: Place | None) -> Iterator[str]:
     columns, footer = tables.from_arrow(schema, found[0]), found[1]
     times = tables.millis(columns, schema.time)
     if len(times) and {place.at(int(t)).folder for t in (times.min(), times.max())} != {
-        path.parent.name
+        key.parent.name
     }:
-        yield f"rows of another {place.unit} than {path.parent.name}"
+        yield f"rows of another {place.unit} than {key.parent.name}"
     if footer.coverage != union(footer.coverage):
         yield f"covers {footer.coverage}, which are no ranges in order"
     for row, problem in wrong_rows(schema, place.interval, columns):

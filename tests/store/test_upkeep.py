@@ -228,14 +228,8 @@ def rewrite(filled, bars):
     def changed(change, covered=()):
         target = filled.root / "v1/production/klines/symbol=BTCUSDT/interval=1m/month=2024-01"
         columns = bars(JANUARY, JANUARY + DAY)
-        parquet.write(
-            KLINES,
-            target / "part-0.parquet",
-            change(columns) or columns,
-            covered,
-            source="network",
-            temporary=filled.root / ".tmp",
-        )
+        with (target / "part-0.parquet").open("wb") as file:
+            parquet.write(KLINES, file, change(columns) or columns, covered, source="network")
         return str(target / "part-0.parquet")
 
     return changed
