@@ -1,4 +1,4 @@
-"""Rows on this machine, as Parquet: `bws.cache.info()`, `clear`, `verify`, `path`, `import_`.
+"""Rows on this machine, as Parquet: `bws.cache.info()`, `sql`, `scan`, `verify`, `clear`, `import_`.
 
 The folder is that of the environment variable BWS_CACHE_DIR, or the platform's place for caches.
 """
@@ -6,13 +6,17 @@ The folder is that of the environment variable BWS_CACHE_DIR, or the platform's 
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bwsresearch.store import Cache, DamagedFileWarning, default_root, upkeep
+from bwsresearch.store import Cache, DamagedFileWarning, default_root, queries, upkeep
 from bwsresearch.store.archives import import_archives
 
-__all__ = ["DamagedFileWarning", "clear", "import_", "info", "path", "verify"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["DamagedFileWarning", "clear", "import_", "info", "path", "scan", "sql", "verify"]
 
 
 def path() -> Path:
@@ -27,6 +31,50 @@ def info() -> pd.DataFrame:
     klines), rows int64, start and end of what is covered (UTC), mb float64 on disk, path.
     """
     return upkeep.info(default_root())
+
+
+def scan(
+    kind: str = "klines",
+    symbol: str | None = None,
+    interval: str | None = None,
+    server: str | None = None,
+) -> "pl.LazyFrame":
+    """Return cached rows as a lazy Polars frame; only what a query needs is read.
+
+    Columns: those of the kind, times as datetime[us, UTC]; symbol, and interval of klines. Rows of
+    one series are in the order of time, the order of series is not promised.
+
+    Args:
+        kind: "klines", "aggs", "trades", "depth" or "book_tickers".
+        symbol: upper or lower case; all when left out.
+        interval: of klines, such as "1h"; all when left out.
+        server: whose rows; when left out production's, or those of the only one that is there.
+
+    Raises:
+        ImportError: when Polars is not installed.
+        ValueError: for what cannot be a kind or an interval, or a server that is not cached; and
+            when none is named and there are several.
+        CacheError: when nothing of it is cached.
+    """
+    name = None if symbol is None else symbol.upper()
+    return queries.scan(default_root(), kind, symbol=name, interval=interval, server=server)
+
+
+def sql(statement: str, server: str | None = None) -> pd.DataFrame:
+    """Return the answer of DuckDB to a statement over the cached rows of one server.
+
+    There is a view for each kind that is cached: klines, aggs, trades, depth, book_tickers, with the
+    columns of `scan`. Times come as datetime64[us, UTC], and are UTC in the statement too.
+
+        bws.cache.sql("select symbol, max(high) from klines where interval = '1h' group by symbol")
+
+    Raises:
+        ImportError: when DuckDB is not installed.
+        ValueError: as for `scan`.
+        CacheError: when nothing is cached.
+        duckdb.Error: what DuckDB has to say to the statement.
+    """
+    return queries.query(default_root(), statement, server=server)
 
 
 def clear(
