@@ -1,15 +1,11 @@
 """The asynchronous client: one connection, many requests in flight, awaitable from any loop.
 
 A dropped connection fails at once what waits on it. Reads are then sent once more on a new
-connection, orders never. The connection is opened by the first request and replaced when it breaks,
-when the server announces its end, before the exchange's limit of 24 hours, after a fork, and when
-its loop is gone.
+connection, orders never.
 """
 
 import asyncio
-import copy
 import functools
-import os
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,6 +18,7 @@ from bwsresearch.client.access import Access
 from bwsresearch.client.bridge import Bridge, default_bridge
 from bwsresearch.client.connection import Connection
 from bwsresearch.client.described import described
+from bwsresearch.client.line import Line
 from bwsresearch.client.transport import Endpoint
 from bwsresearch.errors import BinanceError, ClockSkew, Disconnected, Timeout
 from bwsresearch.protocol import methods
@@ -35,9 +32,6 @@ __all__ = ["AsyncClient", "decoded"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_RENEW_S: Final = 23.5 * 3600
-"""The exchange ends a connection after 24 hours."""
 
 
 @functools.cache
@@ -79,8 +73,6 @@ class AsyncClient:
         wall: this machine's epoch milliseconds; its distance to the exchange's time is learned.
     """
 
-    _connection: Connection | None = None
-
     def __init__(
         self,
         endpoint: Endpoint,
@@ -94,10 +86,9 @@ class AsyncClient:
         self.endpoint, self.timeout, self.access = endpoint, _seconds(timeout), access
         self.bridge = bridge or default_bridge()
         self.limits: dict[tuple[str, str, int], RateLimit] = {}
-        self._clock, self._wall = clock, wall
+        self._wall = wall
         self._offset_ms: int | None = None
-        self._pid = 0
-        self._opening: asyncio.Task[Connection] | None = None
+        self._line = Line(endpoint, access, clock)
 
     ping = _asynchronous(methods.Ping)
     time = _asynchronous(methods.Time)
@@ -161,17 +152,12 @@ class AsyncClient:
 
     async def open(self) -> Mapping[str, str]:
         """Connect unless connected, and return the headers of the server's handshake."""
-        return await self.bridge.await_(self._headers())
+        return (await self.bridge.await_(self._line.connected())).headers
 
     async def close(self) -> None:
         """Close the connection; what is in flight fails, a later request opens a new one."""
         if self.bridge.is_running:
-            await self.bridge.await_(self._close())
-
-    def __del__(self) -> None:
-        # A cell that is run again drops the client of its last run.
-        if (link := self._connection) is not None and self._pid == os.getpid():
-            link.abandon()
+            await self.bridge.await_(self._line.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,8 +173,7 @@ class AsyncClient:
     @property
     def is_open(self) -> bool:
         """Whether a connection stands, as far as is known without asking."""
-        link = self._connection
-        return link is not None and link.is_fresh and self._pid == os.getpid()
+        return self._line.is_open
 
     @property
     def weight(self) -> RateLimit | None:
@@ -251,14 +236,14 @@ class AsyncClient:
         return bytes(reply.result)
 
     async def _reply(self, request: Request[Any], sent: list[bool]) -> Reply:
-        link = await self._connected()
+        link = await self._line.connected()
         try:
             return await self._asked(link, request, sent)
         except Disconnected:
             # What nobody has seen may be sent again, and so may what only reads.
             if sent and not request.is_read:
                 raise
-        return await self._asked(await self._connected(), request, sent)
+        return await self._asked(await self._line.connected(), request, sent)
 
     async def _asked(self, link: Connection, request: Request[Any], sent: list[bool]) -> Reply:
         """Ask on one connection; an order whose connection breaks is an OutcomeUnknown."""
@@ -281,7 +266,7 @@ class AsyncClient:
         await self.bridge.await_(self._learnt())
 
     async def _learnt(self) -> None:
-        await self._now_ms(await self._connected())
+        await self._now_ms(await self._line.connected())
 
     def server_ms(self) -> int:
         """Return the server's epoch milliseconds, as far as they are known without asking."""
@@ -302,65 +287,10 @@ class AsyncClient:
     @property
     def headers(self) -> Mapping[str, str]:
         """What the server said in the last handshake; empty before the first."""
-        return self._connection.headers if self._connection else {}
-
-    async def _headers(self) -> Mapping[str, str]:
-        return (await self._connected()).headers
-
-    async def _connected(self) -> Connection:
-        """Return a connection that takes requests; all who need a new one wait for the same."""
-        if (link := self._usable()) is not None:
-            return link
-        opening, loop = self._opening, asyncio.get_running_loop()
-        if opening is None or opening.done() or opening.get_loop() is not loop:
-            opening = self._opening = loop.create_task(self._open())
-            opening.add_done_callback(_seen)
-        await asyncio.wait({opening})
-        if opening.cancelled():
-            raise Disconnected(f"the connection to {self.endpoint.name} was closed")
-        try:
-            return opening.result()
-        except BinanceError as error:
-            # One for each: a raised error carries the traceback of who raised it.
-            raise copy.copy(error) from error.__cause__
-
-    async def _open(self) -> Connection:
-        transport = await self.endpoint.connect()
-        link = Connection(
-            transport,
-            name=self.endpoint.name,
-            opened_s=self._clock(),
-            key=self.access.key,
-            recv_window=self.access.recv_window,
-        )
-        self._connection, self._pid = link, os.getpid()
-        return link
-
-    def _usable(self) -> Connection | None:
-        link = self._connection
-        if link is None or self._pid != os.getpid() or link.loop is not asyncio.get_running_loop():
-            return None
-        if link.is_fresh and self._clock() - link.opened_s > _RENEW_S:
-            link.retire()
-        return link if link.is_fresh else None
-
-    async def _close(self) -> None:
-        loop = asyncio.get_running_loop()
-        opening, self._opening = self._opening, None
-        if opening is not None and opening.get_loop() is loop:
-            opening.cancel()
-        link, self._connection = self._connection, None
-        if link is not None and link.loop is loop:
-            await link.close()
+        return self._line.headers
 
 
 def _seconds(timeout: float) -> float:
     if not timeout > 0:
         raise ValueError(f"timeout is {timeout!r}, must be above 0 seconds; 30 is usual")
     return timeout
-
-
-def _seen(opening: asyncio.Task[Connection]) -> None:
-    """Retrieve the error of an attempt that nobody waits for any more."""
-    if not opening.cancelled():
-        opening.exception()
