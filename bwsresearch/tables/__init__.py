@@ -8,6 +8,13 @@ that rows are the same whether they came as milliseconds, as microseconds or fro
 
 from bwsresearch.tables.accounts import all_orders_frame, my_trades_frame
 from bwsresearch.tables.arrow import arrow_schema, checked_arrow, from_arrow, to_arrow
+from bwsresearch.tables.books import (
+    BOOK_FIELDS,
+    books_frame,
+    decode_book,
+    first_books,
+    wide_books_frame,
+)
 from bwsresearch.tables.columns import (
     BadRow,
     ascends,
@@ -25,6 +32,7 @@ from bwsresearch.tables.frames import depth_frame, frame, wide
 from bwsresearch.tables.schemas import (
     AGG_TRADES,
     BOOK_TICKERS,
+    BOOKS,
     DEPTH,
     KLINES,
     SCHEMAS,
@@ -36,6 +44,8 @@ from bwsresearch.tables.schemas import (
 
 __all__ = [
     "AGG_TRADES",
+    "BOOKS",
+    "BOOK_FIELDS",
     "BOOK_TICKERS",
     "DEPTH",
     "KLINES",
@@ -48,14 +58,17 @@ __all__ = [
     "all_orders_frame",
     "arrow_schema",
     "ascends",
+    "books_frame",
     "checked",
     "checked_arrow",
     "concat",
     "decode_agg_trades",
+    "decode_book",
     "decode_klines",
     "decode_trades",
     "depth_frame",
     "empty",
+    "first_books",
     "frame",
     "from_arrow",
     "length",
@@ -66,4 +79,5 @@ __all__ = [
     "to_arrow",
     "unique",
     "wide",
+    "wide_books_frame",
 ]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 __all__ = [
     "AGG_TRADES",
+    "BOOKS",
     "BOOK_TICKERS",
     "DEPTH",
     "KLINES",
@@ -149,7 +150,30 @@ BOOK_TICKERS: Final = Schema(
 Source: web-socket-streams.md "Individual Symbol Book Ticker Streams".
 """
 
+BOOKS: Final = Schema(
+    "books",
+    "time",
+    "time",
+    {
+        "time": _INT,
+        "last_update_id": _INT,
+        "is_ask": _BOOL,
+        "level": _INT,
+        "price": _FLOAT,
+        "qty": _FLOAT,
+        "request_time": _INT,
+        "reply_time": _INT,
+    },
+    frozenset({"time", "request_time", "reply_time"}),
+    ("last_update_id", "is_ask", "level"),
+)
+"""Whole books at regular times, one level each: 1 is the best of its side.
+
+`time` is when the book was due, `request_time` when it was asked for and `reply_time` when it was
+there, all by the server's clock. Source: web-socket-api.md "Order book".
+"""
+
 SCHEMAS: Final[dict[str, Schema]] = {
-    s.name: s for s in (KLINES, AGG_TRADES, TRADES, DEPTH, BOOK_TICKERS)
+    s.name: s for s in (KLINES, AGG_TRADES, TRADES, DEPTH, BOOK_TICKERS, BOOKS)
 }
 """Every schema by its name."""

@@ -66,6 +66,10 @@ def ticks():
             "ask_price": np.full(count, 1.26),
             "ask_qty": np.full(count, 4.0),
             "local_ns": (start + np.arange(count)) * 10**6 + 17,
+            "is_ask": np.arange(count) % 2 > 0,
+            "level": ids,
+            "request_time": (start + np.arange(count) * step_ms + 3) * 1000,
+            "reply_time": (start + np.arange(count) * step_ms + 70) * 1000,
         }
         if schema is DEPTH:
             columns["price"] = 1.0 + (ids % 4) / 100

@@ -16,7 +16,17 @@ from bwsresearch.errors import CacheError
 from bwsresearch.store import Cache, DamagedFileWarning
 from bwsresearch.store.spans import minus, union
 from bwsresearch.store.upkeep import verify
-from bwsresearch.tables import AGG_TRADES, KLINES, SCHEMAS, TRADES, concat, empty, length, sliced
+from bwsresearch.tables import (
+    AGG_TRADES,
+    BOOKS,
+    KLINES,
+    SCHEMAS,
+    TRADES,
+    concat,
+    empty,
+    length,
+    sliced,
+)
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
 DAY = 86_400_000
@@ -40,7 +50,7 @@ def write(cache, columns, covered=(), interval="1m", schema=KLINES, source="netw
 
 
 @pytest.mark.parametrize(
-    "schema", [s for s in SCHEMAS.values() if s is not KLINES], ids=lambda s: s.name
+    "schema", [s for s in SCHEMAS.values() if s not in (KLINES, BOOKS)], ids=lambda s: s.name
 )
 def test_what_is_no_klines_is_read_as_it_was_written(schema, cache, ticks, same):
     columns = ticks(schema, count=500, step_ms=600_000)
@@ -53,6 +63,28 @@ def test_what_is_no_klines_is_read_as_it_was_written(schema, cache, ticks, same)
         for day in (1, 2, 3, 4)
     ]
     assert verify(cache.root).empty
+
+
+def test_books_lie_in_hours_and_are_read_as_they_were_written(cache, ticks, same):
+    columns = ticks(BOOKS, count=14, step_ms=600_000, start=JANUARY - HOUR - 600_000)
+    span = ((JANUARY - HOUR - 600_000, JANUARY + HOUR),)
+    write(cache, columns, span, interval=None, schema=BOOKS)
+    found, covered = read(cache, start=JANUARY - DAY, interval=None, schema=BOOKS)
+    same(found, columns)
+    assert covered == span
+    hours = ["2023-12-31T22", "2023-12-31T23", "2024-01-01T00", "2024-01-01T01"]
+    assert files(cache) == [
+        f"production/books/symbol=BTCUSDT/hour={hour}/part-0.parquet" for hour in hours
+    ]
+    assert verify(cache.root).empty
+
+
+def test_the_stretches_of_a_range_are_those_of_its_files(cache, ticks):
+    write(cache, ticks(BOOKS, count=2, step_ms=2 * HOUR), interval=None, schema=BOOKS)
+    every = cache.stretches(BOOKS, "BTCUSDT", None, 0, 2**43)
+    assert every == ((JANUARY, JANUARY + HOUR), (JANUARY + 2 * HOUR, JANUARY + 3 * HOUR))
+    assert cache.stretches(BOOKS, "BTCUSDT", None, JANUARY + HOUR, JANUARY + 2 * HOUR) == every[:1]
+    assert cache.stretches(BOOKS, "ETHUSDT", None, 0, 2**43) == ()
 
 
 @pytest.mark.parametrize(
