@@ -20,7 +20,7 @@ from bwsresearch.client.connection import Connection
 from bwsresearch.client.described import described
 from bwsresearch.client.line import Line
 from bwsresearch.client.transport import Endpoint
-from bwsresearch.errors import BinanceError, ClockSkew, Disconnected, Timeout
+from bwsresearch.errors import ClockSkew, Disconnected, ServerError, Timeout
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.outcomes import lost
 from bwsresearch.protocol.placement import identified
@@ -137,7 +137,7 @@ class AsyncClient:
         try:
             return decoded(request, text)
         except msgspec.DecodeError as fault:
-            raise BinanceError(
+            raise ServerError(
                 f"{self.endpoint.name} sends another result than the API's ({fault})",
                 method=request.method,
                 hint="check the server's address",
@@ -153,6 +153,15 @@ class AsyncClient:
     async def open(self) -> Mapping[str, str]:
         """Connect unless connected, and return the headers of the server's handshake."""
         return (await self.bridge.await_(self._line.connected())).headers
+
+    def renew(self, quiet_s: float) -> None:
+        """Connect anew for what is asked next, when nothing has come for so many seconds.
+
+        What is in flight is waited for on the old connection. Call it on the bridge's thread.
+        """
+        link = self._line.usable()
+        if link is not None and link.quiet_s >= quiet_s:
+            link.retire()
 
     async def close(self) -> None:
         """Close the connection; what is in flight fails, a later request opens a new one."""

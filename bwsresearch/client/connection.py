@@ -49,6 +49,7 @@ class Connection:
         self._session = ClientSession(key, recv_window, is_logged_on=transport.is_vouched_for)
         self._waiting: dict[Id, asyncio.Future[Reply]] = {}
         self._is_ending = False
+        self._heard_s = self.loop.time()
         self._reader = self.loop.create_task(self._read())
         _READERS.add(self._reader)
         self._reader.add_done_callback(_READERS.discard)
@@ -89,6 +90,11 @@ class Connection:
                 answer.exception()  # seen, also when the send has failed before
             self._end_when_idle()
 
+    @property
+    def quiet_s(self) -> float:
+        """For how many seconds nothing has come."""
+        return self.loop.time() - self._heard_s
+
     def retire(self) -> None:
         """Take no new requests; close when those in flight are answered."""
         self.is_fresh = False
@@ -119,7 +125,9 @@ class Connection:
         end: BinanceError = Disconnected(f"the connection to {self._name} was closed")
         try:
             while True:
-                self._take(await self._transport.receive())
+                frame = await self._transport.receive()
+                self._heard_s = self.loop.time()
+                self._take(frame)
         except BinanceError as error:
             end = error
         except ValueError as error:

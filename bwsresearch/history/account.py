@@ -4,18 +4,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-import msgspec
 import pandas as pd
 
 from bwsresearch import tables
 from bwsresearch.client.aio import decoded
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import ServerError
-from bwsresearch.history.clock import server_now
 from bwsresearch.history.download import Lane, as_timeout, connection_of
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import Range, Span, as_limit, as_symbol, needs_clock, resolved
-from bwsresearch.local import server_of
 from bwsresearch.protocol.methods import AllOrders, MyTrades
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import MyTrade, Order
@@ -151,14 +148,14 @@ def _lane(
 
 
 async def _framed(ask: _Ask[R], lane: Lane) -> pd.DataFrame:
-    attrs: dict[str, object] = {"symbol": ask.symbol, "server": await server_of(lane.client)}
+    attrs: dict[str, object] = {"symbol": ask.symbol, "server": await lane.server()}
     with lane.progress:
         pages = _Pages(ask.kind, ask.symbol, lane)
         if ask.span.is_open:
             rows = await pages.page(ask.kind.newest(ask.symbol, ask.limit))
         else:
             is_dated = needs_clock(ask.span)
-            now_ms = await server_now(lane.client, lane.timeout) if is_dated else 0
+            now_ms = await lane.now() if is_dated else 0
             want = resolved(ask.span, now_ms)
             rows = [] if want.is_empty else await pages.within(want)
             attrs |= {"start": want.start_ms, "end": want.end_ms}
@@ -176,21 +173,20 @@ class _Pages(Generic[R]):
     async def page(self, request: Request[list[R]]) -> list[R]:
         """Return the rows of one request."""
         self.lane.progress.expect(1)
-        text = await self.lane.text(request)
-        try:
+
+        def read(text: bytes) -> list[R]:
             rows = decoded(request, text)
-        except msgspec.DecodeError as error:
-            raise ServerError(
-                f"the server sent a broken page: {error}", method=request.method
-            ) from None
+            ids = [self.kind.id(row) for row in rows]
+            if ids != sorted(set(ids)):
+                raise ServerError(
+                    f"{self.symbol}: the server sent other rows than ascending ids",
+                    method=request.method,
+                    hint="try again, or another server",
+                )
+            return rows
+
+        rows = await self.lane.rows(request, read)
         self.lane.progress.arrived(len(rows))
-        ids = [self.kind.id(row) for row in rows]
-        if ids != sorted(set(ids)):
-            raise ServerError(
-                f"{self.symbol}: the server sent other rows than ascending ids",
-                method=request.method,
-                hint="try again, or another server",
-            )
         return rows
 
     async def within(self, want: Range) -> list[R]:

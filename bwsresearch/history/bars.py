@@ -11,7 +11,6 @@ import pandas as pd
 from bwsresearch import tables
 from bwsresearch.client.sync import Client
 from bwsresearch.enums import Interval
-from bwsresearch.history.clock import server_now
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
 from bwsresearch.history.pages import PAGE, Bars, gaps
 from bwsresearch.history.progress import Progress
@@ -25,7 +24,7 @@ from bwsresearch.history.ranges import (
     resolved,
 )
 from bwsresearch.history.series import Series
-from bwsresearch.local import implied, server_of
+from bwsresearch.local import implied
 from bwsresearch.tables import KLINES
 from bwsresearch.times import TimeLike, as_interval, next_open, open_time
 
@@ -107,7 +106,7 @@ class _Ask:
 
 async def _frame(ask: _Ask, lane: Lane) -> pd.DataFrame:
     with lane.progress:
-        frames = await _Pull(ask, lane, await server_of(lane.client)).frames()
+        frames = await _Pull(ask, lane, await lane.server()).frames()
     return frames[ask.symbols[0]] if ask.is_flat else tables.wide(frames)
 
 
@@ -124,7 +123,10 @@ class _Pull:
         ask = self.ask
         now_ms = await self._now() if needs_clock(ask.span) or not ask.closed else None
         want = self._wanted(now_ms)
-        bars = [Bars(self._series(name), ask.interval, want) for name in ask.symbols]
+        bars = [
+            Bars(self._series(name), ask.interval, want, page=self.lane.page)
+            for name in ask.symbols
+        ]
         try:
             await self._fill(bars, now_ms)
             if not ask.closed and now_ms is not None:
@@ -140,7 +142,7 @@ class _Pull:
         return Series(KLINES, name, self.ask.interval, self.server, self.ask.mode)
 
     async def _now(self) -> int:
-        return await server_now(self.lane.client, self.lane.timeout)
+        return await self.lane.now()
 
     def _wanted(self, now_ms: int | None) -> Range:
         interval, want = self.ask.interval, resolved(self.ask.span, now_ms or 0)

@@ -1,18 +1,21 @@
 """The order book as a frame."""
 
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import pandas as pd
 
 from bwsresearch import tables
-from bwsresearch.client.aio import AsyncClient, decoded
+from bwsresearch.client.aio import decoded
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import ServerError
-from bwsresearch.history.download import as_timeout, asked, connection_of
+from bwsresearch.history.download import Lane, as_timeout, connection_of
+from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import as_limit, as_symbol
-from bwsresearch.local import implied, server_of
+from bwsresearch.local import implied
+from bwsresearch.protocol import results
 from bwsresearch.protocol.methods import Depth
 
 __all__ = ["depth"]
@@ -40,21 +43,25 @@ def depth(
     """
     __tracebackhide__ = True
     request = Depth(as_symbol(symbol), limit=as_limit(limit, _MOST, "levels a side"))
-    return _frame(request, connection_of(client), as_timeout(timeout))
+    nothing_shown = Progress(request.symbol, wanted=False)
+    return _frame(request, Lane(connection_of(client), nothing_shown, 1, as_timeout(timeout)))
 
 
-async def _frame(request: Depth, connection: AsyncClient, timeout: float | None) -> pd.DataFrame:
-    server = await server_of(connection)
-    text = await asked(connection, request, timeout)
+def _book(request: Depth, text: bytes) -> results.Depth:
     try:
-        book = decoded(request, text)
+        return decoded(request, text)
     except msgspec.DecodeError as error:
         raise ServerError(f"the server sent a broken book: {error}", method="depth") from None
+
+
+async def _frame(request: Depth, lane: Lane) -> pd.DataFrame:
+    server = await lane.server()
+    book = await lane.rows(request, partial(_book, request))
     attrs: dict[str, object] = {
         "symbol": request.symbol,
         "server": server,
         "last_update_id": book.last_update_id,
     }
-    if implied(connection, request.symbol, "depth"):
+    if implied(lane.client, request.symbol, "depth"):
         attrs["implied"] = True
     return tables.depth_frame(book.bids, book.asks, attrs)

@@ -3,26 +3,32 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.sync import Client
-from bwsresearch.errors import BadSymbol, Banned, RateLimited, ServerError
+from bwsresearch.errors import BadSymbol, Banned, BinanceError, RateLimited, ServerError
+from bwsresearch.history.clock import server_now
 from bwsresearch.history.progress import Progress
+from bwsresearch.history.retries import Patience, chosen
 from bwsresearch.history.window import Window
-from bwsresearch.local import default_client
+from bwsresearch.local import default_client, server_of
 from bwsresearch.protocol.request import Request
-from bwsresearch.tables import BadRow, Columns
+from bwsresearch.tables import BadRow
 
 __all__ = ["Job", "Lane", "as_in_flight", "as_timeout", "asked", "connection_of"]
+
+T = TypeVar("T")
 
 _MOST_IN_FLIGHT: Final = 100
 _LEAST_PAUSE_S: Final = 0.1
 """Also when a server says 0: a refused request is never repeated as fast as it can be sent."""
 
 Job = Callable[[], Awaitable[None]]
-Decode = Callable[[bytes], Columns]
 
 
 def as_in_flight(value: object) -> int:
@@ -64,46 +70,73 @@ async def asked(client: AsyncClient, request: Request[Any], timeout: float | Non
 class Lane:
     """The requests of one download: at most `in_flight` at once, together paused by a 429.
 
-    Replies that queue on a thin line narrow it, see `Window`.
+    Replies that queue on a thin line narrow it, see `Window`. What fails is asked again, see
+    `Retries`. `page` is how many rows one request asks for.
     """
 
     client: AsyncClient
     progress: Progress
     in_flight: int = 16
     timeout: float | None = None
+    _: KW_ONLY
+    page: int = 1000
     _open: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._open.set()
         self._window = Window(self.in_flight)
 
-    async def rows(self, request: Request[Any], decode: Decode) -> Columns:
-        """Return the rows of the result; a rate limit is waited for as long as it says.
+    async def rows(self, request: Request[Any], decode: Callable[[bytes], T]) -> T:
+        """Return the rows of the result, as `answer` does; `decode` raises for what are none.
 
         Raises:
             ServerError: when the result is no rows.
         """
-        text = await self.text(request)
-        try:
-            return decode(text)
-        except BadRow as error:
-            raise ServerError(
-                f"the server sent a broken page: {error}", method=request.method
-            ) from None
+
+        async def read() -> T:
+            text = await self._timed(request)
+            try:
+                return decode(text)
+            except (BadRow, msgspec.DecodeError) as error:
+                raise ServerError(
+                    f"the server sent a broken page: {error}", method=request.method
+                ) from None
+
+        return await self.answer(read)
 
     async def text(self, request: Request[Any]) -> bytes:
-        """Return the JSON text of the result; a rate limit is waited for as long as it says."""
+        """Return the JSON text of the result, as `answer` does."""
+        return await self.answer(lambda: self._timed(request))
+
+    async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what `ask` returns, which only reads and may run several times.
+
+        A rate limit is waited for as long as it says; what fails otherwise is tried again as
+        the client's `Retries` allow.
+        """
+        seconds = self.client.timeout if self.timeout is None else self.timeout
+        patience = Patience(chosen(self.client), self.client, seconds)
         while True:
             await self._open.wait()
             try:
                 async with self._window.place():
-                    return await self._timed(request)
+                    return await ask()
             except Banned:
                 raise
             except RateLimited as error:
                 if error.retry_after is None:
                     raise
                 await self._pause(max(error.retry_after, _LEAST_PAUSE_S))
+            except BinanceError as error:
+                await patience.endure(error)
+
+    async def server(self) -> str:
+        """Return the name under which the server's rows are cached."""
+        return await self.answer(partial(server_of, self.client))
+
+    async def now(self) -> int:
+        """Return the server's epoch milliseconds."""
+        return await self.answer(partial(server_now, self.client, self.timeout))
 
     async def _timed(self, request: Request[Any]) -> bytes:
         began_s = time.monotonic()

@@ -33,9 +33,12 @@ _FIRM_MS: Final = 10_000
 class Bars:
     """The bars of one symbol and interval in a range; `settled_ms` is up to where a hole is a gap."""
 
-    def __init__(self, series: Series, interval: Interval, want: Range) -> None:
+    def __init__(
+        self, series: Series, interval: Interval, want: Range, *, page: int = PAGE
+    ) -> None:
         self.series, self.interval, self.want = series, interval, want
         self.settled_ms = want.end_ms
+        self._page_rows = page
         self._missing: Spans = () if want.is_empty else ((want.start_ms, want.end_ms),)
         self._now_ms = 0
         self._begun_ms: int | None = None
@@ -72,7 +75,7 @@ class Bars:
         self._missing = tuple(begun)
 
     def _may_precede_listing(self, start_ms: int, end_ms: int) -> bool:
-        is_long = end_ms > next_open(self.interval, start_ms, _PROBE_PAGES * PAGE)
+        is_long = end_ms > next_open(self.interval, start_ms, _PROBE_PAGES * self._page_rows)
         return is_long and (self._begun_ms is None or start_ms < self._begun_ms)
 
     async def _first(self, lane: Lane, start_ms: int, end_ms: int) -> int:
@@ -102,12 +105,12 @@ class Bars:
         for start_ms, end_ms in self._missing:
             at = start_ms
             while at < end_ms:
-                after = min(next_open(self.interval, at, PAGE), end_ms)
+                after = min(next_open(self.interval, at, self._page_rows), end_ms)
                 yield at, after
                 at = after
 
     async def _fetch(self, lane: Lane, start_ms: int, end_ms: int) -> None:
-        columns = await self._page(lane, start_ms, end_ms, limit=PAGE)
+        columns = await self._page(lane, start_ms, end_ms, limit=self._page_rows)
         until = self._final(columns, start_ms, end_ms)
         await self.series.add(columns, ((start_ms, until),) if until > start_ms else ())
         lane.arrived(tables.length(columns))
@@ -131,7 +134,11 @@ class Bars:
         request = Klines(
             self.series.symbol, self.interval, start_time=start_ms, end_time=end_ms - 1, limit=limit
         )
-        columns = await lane.rows(request, tables.decode_klines)
+        return await lane.rows(request, partial(self._read, start_ms, end_ms))
+
+    def _read(self, start_ms: int, end_ms: int, text: bytes) -> Columns:
+        """Return the bars of a page; a ServerError when they are others than those asked for."""
+        columns = tables.decode_klines(text)
         opens = tables.millis(columns, "open_time")
         if len(opens) and (
             opens[0] < start_ms or opens[-1] >= end_ms or (np.diff(opens) <= 0).any()

@@ -29,7 +29,7 @@ class Kind:
     schema: Schema
     decode: Callable[[bytes], Columns]
     newest: Callable[[str, int], TradesAggregate | TradesRecent]
-    page: Callable[[str, int], TradesAggregate | TradesHistorical]
+    page: Callable[[str, int, int], TradesAggregate | TradesHistorical]
     at: str
     """The column of an aggregate trade that is the id of the first row at its time."""
 
@@ -38,14 +38,14 @@ AGGREGATES: Final = Kind(
     AGG_TRADES,
     tables.decode_agg_trades,
     lambda symbol, limit: TradesAggregate(symbol, limit=limit),
-    lambda symbol, first: TradesAggregate(symbol, from_id=first, limit=PAGE),
+    lambda symbol, first, limit: TradesAggregate(symbol, from_id=first, limit=limit),
     "id",
 )
 SINGLES: Final = Kind(
     TRADES,
     tables.decode_trades,
     lambda symbol, limit: TradesRecent(symbol, limit=limit),
-    lambda symbol, first: TradesHistorical(symbol, from_id=first, limit=PAGE),
+    lambda symbol, first, limit: TradesHistorical(symbol, from_id=first, limit=limit),
     "first_id",
 )
 
@@ -53,10 +53,14 @@ SINGLES: Final = Kind(
 async def newest(kind: Kind, symbol: str, lane: Lane, limit: int) -> Columns:
     """Return the most recent rows, oldest first."""
     request = kind.newest(symbol, limit)
-    columns = await lane.rows(request, kind.decode)
-    if (np.diff(columns["id"]) <= 0).any():
-        raise _disorder(symbol, "ascending ids", request.method)
-    return columns
+
+    def read(text: bytes) -> Columns:
+        columns = kind.decode(text)
+        if (np.diff(columns["id"]) <= 0).any():
+            raise _disorder(symbol, "ascending ids", request.method)
+        return columns
+
+    return await lane.rows(request, read)
 
 
 def _disorder(symbol: str, wanted: str, method: str) -> ServerError:
@@ -101,12 +105,15 @@ class Run:
     async def _id_at(self, time_ms: int) -> int | None:
         """Return the id of the first row at or after a time, None when there is none."""
         request = TradesAggregate(self.series.symbol, start_time=time_ms, limit=1)
-        columns = await self.lane.rows(request, tables.decode_agg_trades)
-        if not tables.length(columns):
-            return None
-        if tables.millis(columns, "time")[0] < time_ms:
-            raise _disorder(self.series.symbol, f"those from {iso(time_ms)} on", request.method)
-        return int(columns[self.kind.at][0])
+
+        def read(text: bytes) -> Columns:
+            columns = tables.decode_agg_trades(text)
+            if tables.length(columns) and tables.millis(columns, "time")[0] < time_ms:
+                raise _disorder(self.series.symbol, f"those from {iso(time_ms)} on", request.method)
+            return columns
+
+        columns = await self.lane.rows(request, read)
+        return int(columns[self.kind.at][0]) if tables.length(columns) else None
 
     async def _next_id(self) -> int:
         columns = await newest(self.kind, self.series.symbol, self.lane, 1)
@@ -115,20 +122,27 @@ class Run:
     @property
     def pages(self) -> int:
         """How many requests it takes."""
-        return -(-(self._after - self._first) // PAGE)
+        return -(-(self._after - self._first) // self.lane.page)
 
     def jobs(self) -> Iterator[Job]:
         """Return one job per page."""
-        for first in range(self._first, self._after, PAGE):
+        for first in range(self._first, self._after, self.lane.page):
             yield partial(self._fetch, first)
 
     async def _fetch(self, first: int) -> None:
-        request = self.kind.page(self.series.symbol, first)
-        columns = await self.lane.rows(request, self.kind.decode)
-        ids, last = columns["id"], min(first + PAGE, self._after)
-        # The row before `_after` exists, so that no page is empty.
-        if not len(ids) or ids[0] < first or (np.diff(ids) <= 0).any():
-            raise _disorder(self.series.symbol, f"ascending ids from {first} on", request.method)
+        request = self.kind.page(self.series.symbol, first, self.lane.page)
+
+        def read(text: bytes) -> Columns:
+            columns = self.kind.decode(text)
+            ids = columns["id"]
+            # The row before `_after` exists, so that no page is empty.
+            if not len(ids) or ids[0] < first or (np.diff(ids) <= 0).any():
+                wanted = f"ascending ids from {first} on"
+                raise _disorder(self.series.symbol, wanted, request.method)
+            return columns
+
+        columns = await self.lane.rows(request, read)
+        ids, last = columns["id"], min(first + self.lane.page, self._after)
         times = tables.millis(columns, "time")
         columns = tables.sliced(columns, ids < last)
         held = tables.length(columns)
@@ -142,10 +156,10 @@ class Run:
         A moment may be split between pages: the first and the last moment of those pages may have
         rows in others, unless they are at the ends of the stretch.
         """
-        low = self._first_of.pop(page - PAGE, page)
-        high = self._last_of.pop(page + PAGE, page)
+        low = self._first_of.pop(page - self.lane.page, page)
+        high = self._last_of.pop(page + self.lane.page, page)
         self._last_of[low], self._first_of[high] = high, low
         start = self.start_ms if low == self._first else self._times[low][0] + 1
-        end = self._final_ms if high + PAGE >= self._after else self._times[high][1]
+        end = self._final_ms if high + self.lane.page >= self._after else self._times[high][1]
         end = min(end, self._final_ms)
         return ((start, end),) if end > start else ()

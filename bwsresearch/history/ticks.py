@@ -9,7 +9,6 @@ import pandas as pd
 
 from bwsresearch import tables
 from bwsresearch.client.sync import Client
-from bwsresearch.history.clock import server_now
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
@@ -24,7 +23,7 @@ from bwsresearch.history.ranges import (
 )
 from bwsresearch.history.runs import AGGREGATES, PAGE, SINGLES, Kind, Run, newest
 from bwsresearch.history.series import Series
-from bwsresearch.local import implied, server_of
+from bwsresearch.local import implied
 from bwsresearch.store.spans import clip, minus
 from bwsresearch.tables import Columns
 from bwsresearch.times import TimeLike
@@ -123,7 +122,7 @@ class _Ask:
 
 
 async def _frame(ask: _Ask, lane: Lane) -> pd.DataFrame:
-    schema, server = ask.kind.schema, await server_of(lane.client)
+    schema, server = ask.kind.schema, await lane.server()
     attrs: dict[str, object] = {"symbol": ask.symbol, "server": server}
     if implied(lane.client, ask.symbol, schema.name):
         attrs["implied"] = True
@@ -166,7 +165,7 @@ class _Pull:
         return want, _within(self.series.rows(), want)
 
     async def _now(self) -> int:
-        return await server_now(self.lane.client, self.lane.timeout)
+        return await self.lane.now()
 
     async def _fill(self, want: Range, now_ms: int | None) -> None:
         """Fetch what the cache does not have; ask for the time only if something is missing."""

@@ -11,6 +11,7 @@ from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Answer, Gateway
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
+from bwsresearch.history.retries import Retries, choose
 from bwsresearch.local import LocalEndpoint
 from bwsresearch.protocol.messages import ErrorBody, reply_text
 from bwsresearch.protocol.session import Call
@@ -30,6 +31,8 @@ class Clock:
     def __call__(self) -> int:
         return self.now_ms
 
+
+IMPATIENT = Retries(pauses=(), silences=1)
 
 _clients: list[Client] = []
 
@@ -68,9 +71,10 @@ class Exchange:
     def __post_init__(self):
         self.client = self.new_client()
 
-    def new_client(self, endpoint=None):
-        """Another client, which knows nothing of the time yet."""
+    def new_client(self, endpoint=None, retries=IMPATIENT):
+        """Another client, which knows nothing of the time yet, and asks nothing a second time."""
         client = Client(endpoint or LocalEndpoint(self.gateway, self.clock))
+        choose(client.aio, retries)
         _clients.append(client)
         return client
 
