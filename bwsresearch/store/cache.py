@@ -86,7 +86,7 @@ class Cache:
         with _told(f"the cache at {self.root} cannot be read"):
             keys = [_key(place, p) for p in self._present(place, start_ms, end_ms)]
             for key, source in zip(keys, self._files.sources(keys), strict=True):
-                found = self._sound(schema, key, source, start_ms, end_ms)
+                found = self._sound(schema, place, key, source, start_ms, end_ms)
                 if found is not None:
                     parts.append(found[0].replace_schema_metadata(None))
                     covered.append(clip(found[1].coverage, start_ms, end_ms))
@@ -116,10 +116,12 @@ class Cache:
         covered: Spans,
         *,
         source: str,
+        empty: Spans = (),
     ) -> None:
         """Add rows and the time that they complete; of equal keys the new row stays.
 
         Rows need not be sorted. All that was there before stays if the process dies in between.
+        `empty` is what of `covered` was asked for once more since rows seemed to be missing.
 
         Raises:
             CacheError: when the folder cannot be written; nothing that was there is lost.
@@ -135,7 +137,9 @@ class Cache:
                 until_ms = files[at + 1].start_ms if at + 1 < len(files) else _LAST_MS
                 spans = clip(covered, partition.start_ms, until_ms)
                 if tables.length(own) or spans:
-                    self._merge(schema, _key(place, partition), own, spans, source)
+                    known = clip(union(empty), partition.start_ms, until_ms)
+                    added = parquet.Footer(spans, source, place.name, known)
+                    self._merge(schema, place, partition, own, added)
 
     def _touched(self, place: Place, times: Ms, covered: Spans) -> list[Partition]:
         """Return the files that rows and coverage go to, in order of time.
@@ -172,31 +176,41 @@ class Cache:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
 
     def _sound(
-        self, schema: Schema, key: Key, source: Source | None, start_ms: int, end_ms: int
+        self,
+        schema: Schema,
+        place: Place,
+        key: Key,
+        source: Source | None,
+        start_ms: int,
+        end_ms: int,
     ) -> tuple[pa.Table, parquet.Footer] | None:
         """Return what a file holds; None when there is none, or a damaged one was put aside."""
+        again = partial(parquet.read, schema, start_ms=start_ms, end_ms=end_ms, series=place.name)
         try:
-            return parquet.read(schema, source, start_ms, end_ms)
+            return again(source)
         except Damaged:
             pass
-        again = partial(parquet.read, schema, start_ms=start_ms, end_ms=end_ms)
         return self._told_of_damage(key, lambda turn: _read_or_aside(turn, again))
 
     def _merge(
-        self, schema: Schema, key: Key, columns: Columns, covered: Spans, source: str
+        self,
+        schema: Schema,
+        place: Place,
+        partition: Partition,
+        columns: Columns,
+        added: parquet.Footer,
     ) -> None:
         def merged(turn: Turn) -> tuple[None, _Aside | None]:
-            old, aside = _read_or_aside(turn, partial(parquet.read, schema))
-            rows, spans, origin = columns, covered, source
+            old, aside = _read_or_aside(turn, partial(parquet.read, schema, series=place.name))
+            rows, footer = columns, added
             if old is not None:
                 rows = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
-                spans = union(old[1].coverage, covered)
-                origin = source if old[1].source == source else "mixed"
+                footer = old[1].merged(added)
             rows = tables.unique(schema, rows)
-            turn.put(lambda file: parquet.write(schema, file, rows, spans, source=origin))
+            turn.put(lambda file: parquet.write(schema, file, rows, footer))
             return None, aside
 
-        self._told_of_damage(key, merged)
+        self._told_of_damage(_key(place, partition), merged)
 
     def _told_of_damage(self, key: Key, change: Callable[[Turn], tuple[T, _Aside | None]]) -> T:
         """Take a turn at a file; warn of what was put aside by it."""

@@ -69,6 +69,11 @@ class Place:
         # "1M" and "1m" are the same name to some file systems; "1mo" is the archives' word too.
         return path / f"interval={self.interval.replace('M', 'mo')}" if self.interval else path
 
+    @property
+    def name(self) -> str:
+        """What a file of the series says that it belongs to."""
+        return self.folder.as_posix()
+
     def at(self, time_ms: int) -> Partition:
         """Return the partition that a time belongs to."""
         unit = self.unit

@@ -13,20 +13,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bwsresearch import tables
+from bwsresearch.store import seal
 from bwsresearch.store.roots import Source
-from bwsresearch.store.spans import Spans
+from bwsresearch.store.spans import Spans, union
 from bwsresearch.tables import KLINES, Columns, Schema
 
-__all__ = ["Damaged", "Footer", "read", "read_footer", "write"]
+__all__ = ["Damaged", "Footer", "Misplaced", "read", "read_footer", "write"]
 
 _KEY: Final = b"bwsresearch"
-_VERSION: Final = 1
+_VERSION: Final = 2
+_UNSEALED: Final = 1
+"""Files of this version have no digest of their footer, and do not tell their series."""
+_LEVEL: Final = 1
 _WEEK_ROWS: Final = 10_080
 _GROUP_ROWS: Final = 131_072
 
 
 class Damaged(Exception):
     """The file cannot be read as what it should be."""
+
+
+class Misplaced(Damaged):
+    """The file is one of another series."""
 
 
 class Footer(msgspec.Struct, frozen=True):
@@ -36,28 +44,48 @@ class Footer(msgspec.Struct, frozen=True):
         coverage: what was asked for and is final, in ms, half-open. It begins in the file's own
             stretch of time, and may run on behind it where there are no rows and no other file.
         source: "network", "archive" or "mixed".
+        series: the folder of the series below the tree; "" in files that do not tell.
+        empty: what was asked for once more since rows seemed to be missing, and is empty, in ms.
         version: of this layout.
         rows: how many there are.
     """
 
-    coverage: tuple[tuple[int, int], ...]
+    coverage: Spans
     source: str
+    series: str = ""
+    empty: Spans = ()
     version: int = _VERSION
     rows: int = 0
 
+    def merged(self, added: "Footer") -> "Footer":
+        """Return what a file says when rows are added to it."""
+        return Footer(
+            union(self.coverage, added.coverage),
+            self.source if self.source == added.source else "mixed",
+            added.series,
+            union(self.empty, added.empty),
+        )
+
 
 def read(
-    schema: Schema, source: Source | None, start_ms: int = -(2**50), end_ms: int = 2**50
+    schema: Schema,
+    source: Source | None,
+    start_ms: int = -(2**50),
+    end_ms: int = 2**50,
+    *,
+    series: str = "",
 ) -> tuple[pa.Table, Footer] | None:
     """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
 
     Raises:
-        Damaged: when it is no sound file of this schema.
+        Damaged: when it is no sound file of this schema, or one of another series than `series`.
     """
     with _opened(source) as file:
         if file is None:
             return None
         footer = _footer(file)
+        if series and footer.series not in ("", series):
+            raise Misplaced(f"it is a file of {footer.series}")
         tables.checked_arrow(schema, file.schema_arrow)
         table = file.read_row_groups(_groups(file, start_ms * 1000, end_ms * 1000))
         if any(column.null_count for column in table.columns):
@@ -76,26 +104,44 @@ class _opened(contextlib.AbstractContextManager["pq.ParquetFile | None"]):  # no
 
     def __init__(self, source: Source | None) -> None:
         self._source = source
-        self._file: Any = None
+        self._bytes: Any = None
 
     def __enter__(self) -> "pq.ParquetFile | None":
         if self._source is None:
             return None
         try:
-            self._file = pq.ParquetFile(
-                self._source, memory_map=False, page_checksum_verification=True
-            )
+            self._bytes = _bytes(self._source)
+            return _parsed(self._bytes)
         except FileNotFoundError:
             return None
         except (pa.ArrowException, OSError, ValueError) as error:
+            self._close()
             raise _damaged(error) from error
-        return self._file
+        except Damaged:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._bytes is not None:
+            self._bytes.close()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._close()
         if isinstance(error, (pa.ArrowException, OSError, ValueError)):
             raise _damaged(error) from error
+
+
+def _bytes(source: Source) -> pa.NativeFile:
+    return pa.BufferReader(source) if isinstance(source, pa.Buffer) else pa.OSFile(str(source))
+
+
+def _parsed(file: pa.NativeFile) -> "pq.ParquetFile":
+    """Return a file whose footer is what was written: Arrow may not survive another one."""
+    footer, is_sealed = seal.footer_of(file)
+    found = pq.read_metadata(pa.BufferReader(footer))
+    if not is_sealed and _record(found.metadata).version != _UNSEALED:
+        raise Damaged("its footer has no seal")
+    return pq.ParquetFile(file, metadata=found, page_checksum_verification=True)
 
 
 def _damaged(error: Exception) -> Exception:
@@ -105,16 +151,21 @@ def _damaged(error: Exception) -> Exception:
 
 
 def _footer(file: "pq.ParquetFile") -> Footer:
-    text = (file.schema_arrow.metadata or {}).get(_KEY)
+    meta = file.metadata
+    return msgspec.structs.replace(_record(meta.metadata), rows=meta.num_rows)
+
+
+def _record(found: dict[bytes, bytes] | None) -> Footer:
+    text = (found or {}).get(_KEY)
     if text is None:
         raise Damaged("it has no record of what it covers")
     try:
-        footer = msgspec.json.decode(text, type=Footer)
+        record = msgspec.json.decode(text, type=Footer)
     except msgspec.DecodeError as error:
         raise Damaged(f"its record of what it covers is unreadable ({error})") from None
-    if footer.version != _VERSION:
-        raise Damaged(f"it has version {footer.version} of this cache, not {_VERSION}")
-    return msgspec.structs.replace(footer, rows=file.metadata.num_rows)
+    if record.version not in (_UNSEALED, _VERSION):
+        raise Damaged(f"it has version {record.version} of this cache, not {_VERSION}")
+    return record
 
 
 def _groups(file: "pq.ParquetFile", start_us: int, end_us: int) -> list[int]:
@@ -142,20 +193,24 @@ def _between(schema: Schema, table: pa.Table, start_us: int, end_us: int) -> pa.
 
 
 def write(
-    schema: Schema, file: IO[bytes], columns: Columns, covered: Spans, *, source: str
+    schema: Schema, file: IO[bytes], columns: Columns, footer: Footer, *, level: int = _LEVEL
 ) -> None:
-    """Write a whole file: rows that are sorted by key, and what they cover."""
-    footer = msgspec.json.encode({"version": _VERSION, "source": source, "coverage": covered})
-    table = tables.to_arrow(schema, columns).replace_schema_metadata({_KEY: footer})
-    pq.write_table(table, file, **_options(schema))
+    """Write a whole file: rows that are sorted by key, and what it says of itself."""
+    kept = ("coverage", "source", "series", "empty")
+    record = {"version": _VERSION} | {name: getattr(footer, name) for name in kept}
+    table = tables.to_arrow(schema, columns)
+    table = table.replace_schema_metadata({_KEY: msgspec.json.encode(record)})
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, **_options(schema, level))
+    seal.write_sealed(content.getvalue(), file)
 
 
-def _options(schema: Schema) -> dict[str, Any]:
+def _options(schema: Schema, level: int) -> dict[str, Any]:
     names = list(schema.dtypes)
     whole = {name for name in names if schema.dtypes[name].kind == "i"}
     return {
         "compression": "zstd",
-        "compression_level": 1,
+        "compression_level": level,
         "use_dictionary": False if schema is KLINES else _repeating(schema),
         "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
         "row_group_size": _WEEK_ROWS if schema is KLINES else _GROUP_ROWS,

@@ -229,7 +229,8 @@ def rewrite(filled, bars):
         target = filled.root / "v1/production/klines/symbol=BTCUSDT/interval=1m/month=2024-01"
         columns = bars(JANUARY, JANUARY + DAY)
         with (target / "part-0.parquet").open("wb") as file:
-            parquet.write(KLINES, file, change(columns) or columns, covered, source="network")
+            footer = parquet.Footer(covered, "network")
+            parquet.write(KLINES, file, change(columns) or columns, footer)
         return str(target / "part-0.parquet")
 
     return changed
