@@ -1,6 +1,8 @@
 """Rows on this machine, as Parquet: `bws.cache.info()`, `sql`, `scan`, `verify`, `clear`, `import_`.
 
-The folder is that of the environment variable BWS_CACHE_DIR, or the platform's place for caches.
+The place is that of the environment variable BWS_CACHE_DIR, a folder or a URL such as
+s3://bucket/prefix, or the platform's folder for caches. Keys and address of a store are what its
+tools take: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL.
 """
 
 import os
@@ -12,6 +14,7 @@ import pandas as pd
 
 from bwsresearch.store import Cache, DamagedFileWarning, default_root, queries, upkeep
 from bwsresearch.store.archives import import_archives
+from bwsresearch.store.layout import folder_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["DamagedFileWarning", "clear", "import_", "info", "path", "scan", "sql", "verify"]
 
 
-def path() -> Path:
-    """Return the folder of the cache; it need not exist yet."""
+def path() -> Path | str:
+    """Return the place of the cache: its folder, which need not exist yet, or its URL as text."""
     return default_root()
 
 
@@ -57,7 +60,9 @@ def scan(
         CacheError: when nothing of it is cached.
     """
     name = None if symbol is None else symbol.upper()
-    return queries.scan(default_root(), kind, symbol=name, interval=interval, server=server)
+    return queries.scan(
+        folder_of(default_root(), "scan"), kind, symbol=name, interval=interval, server=server
+    )
 
 
 def sql(statement: str, server: str | None = None) -> pd.DataFrame:
@@ -74,7 +79,7 @@ def sql(statement: str, server: str | None = None) -> pd.DataFrame:
         CacheError: when nothing is cached.
         duckdb.Error: what DuckDB has to say to the statement.
     """
-    return queries.query(default_root(), statement, server=server)
+    return queries.query(folder_of(default_root(), "sql"), statement, server=server)
 
 
 def clear(

@@ -1,16 +1,15 @@
 """Cached rows as a market that an exchange can serve."""
 
-from pathlib import Path
-
 from bwsresearch.errors import CacheError
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
 from bwsresearch.store import Cache, upkeep
+from bwsresearch.store.layout import Location
 from bwsresearch.tables import DEPTH, KLINES, SCHEMAS, TRADES, Columns
 
 __all__ = ["recorded_market"]
 
 
-def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
+def recorded_market(root: Location, server: str | None = None) -> RecordedMarket:
     """Return the cached rows of one server as a market; production's, or the only one's, by default.
 
     Raises:
@@ -19,7 +18,7 @@ def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
     server = server or _only_server(root)
     klines: dict[str, dict[str, Columns]] = {}
     ticks: dict[str, dict[str, Columns]] = {TRADES.name: {}, DEPTH.name: {}}
-    for place, _ in upkeep.series(root):
+    for place in upkeep.places(root):
         if place.server != server or place.kind not in (KLINES.name, *ticks):
             continue
         cache = Cache(root, server)
@@ -46,8 +45,8 @@ def recorded_market(root: Path, server: str | None = None) -> RecordedMarket:
     )
 
 
-def _only_server(root: Path) -> str:
-    servers = {place.server for place, _ in upkeep.series(root)} or {"production"}
+def _only_server(root: Location) -> str:
+    servers = {place.server for place in upkeep.places(root)} or {"production"}
     if "production" not in servers and len(servers) > 1:
         raise CacheError(
             f"the cache at {root} holds rows of {', '.join(sorted(servers))}; name one of them"

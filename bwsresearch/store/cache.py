@@ -22,7 +22,7 @@ from bwsresearch.store import parquet
 from bwsresearch.store.layout import FILE, TREE, Location, Partition, Place
 from bwsresearch.store.locks import LOCK_S
 from bwsresearch.store.parquet import Damaged
-from bwsresearch.store.roots import Key, Root, Source, Turn, root_at
+from bwsresearch.store.roots import Key, Root, Source, Turn, Unwritable, root_at
 from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
 from bwsresearch.times import DAY_MS, HOUR_MS, Ms, as_interval
@@ -190,7 +190,12 @@ class Cache:
             return again(source)
         except Damaged:
             pass
-        return self._told_of_damage(key, lambda turn: _read_or_aside(turn, again))
+        try:
+            return self._told_of_damage(key, lambda turn: _read_or_aside(turn, again))
+        except Unwritable as refused:
+            text = f"{self._files.shown(key)} is damaged, and stays where it is: {refused}"
+            warnings.warn(DamagedFileWarning(text), stacklevel=3)
+            return None
 
     def _merge(
         self,

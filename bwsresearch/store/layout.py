@@ -13,30 +13,90 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import url2pathname
 
 import platformdirs
 
 from bwsresearch.enums import Interval
+from bwsresearch.errors import CacheError
 from bwsresearch.tables import BOOKS
 from bwsresearch.times import DAY_MS, HOUR_MS, STEP_MS, as_interval, next_open, open_time
 
-__all__ = ["FILE", "TREE", "Location", "Partition", "Place", "default_root", "tree"]
+__all__ = [
+    "FILE",
+    "TREE",
+    "Location",
+    "Partition",
+    "Place",
+    "beside",
+    "default_root",
+    "folder_of",
+    "located",
+    "tree",
+]
 
 FILE: Final = "part-0.parquet"
 TREE: Final = PurePosixPath("v1")
 """What holds Parquet files only, below the root."""
 Location: TypeAlias = Path | str
-"""Where a cache lies: a folder."""
+"""Where a cache lies: a folder, or a URL such as s3://bucket/prefix."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FORMATS: Final = {"hour": "%Y-%m-%dT%H", "date": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 _LENGTH_MS: Final = {"hour": HOUR_MS, "date": DAY_MS}
 
 
-def default_root() -> Path:
-    """Return the cache's folder: BWS_CACHE_DIR, or the platform's place for caches."""
+def default_root() -> Location:
+    """Return the cache's place: BWS_CACHE_DIR, or the platform's folder for caches.
+
+    Raises:
+        ValueError: as `located`.
+    """
     chosen = os.environ.get("BWS_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("bwsresearch")
+    if not chosen:
+        return platformdirs.user_cache_path("bwsresearch")
+    return located(chosen)
+
+
+def located(text: str | Path) -> Location:
+    """Return the place that a text names: a URL without a slash at its end, or a folder's path.
+
+    Raises:
+        ValueError: for a URL with a password in it, of several file systems, or of no place.
+    """
+    if isinstance(text, Path) or "://" not in text:
+        return Path(text).expanduser()
+    scheme, _, rest = text.partition("://")
+    if scheme in ("file", "local"):
+        return Path(url2pathname(urlsplit(text).path))
+    if "@" in rest.partition("/")[0]:
+        raise ValueError(
+            f"the cache's URL {scheme}://…@{rest.rpartition('@')[2]} names a user; leave that out, "
+            "keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if "::" in text or not rest.strip("/"):
+        raise ValueError(f"the cache's URL is {text}, must be like s3://bucket/prefix")
+    return text.rstrip("/")
+
+
+def folder_of(location: Location, what: str) -> Path:
+    """Return a place that must be a folder for `what`.
+
+    Raises:
+        CacheError: when it is a URL.
+    """
+    if isinstance(location, str) and "://" in location:
+        raise CacheError(
+            f"{what} needs a cache in a folder, BWS_CACHE_DIR is {location}; copy it into one"
+        )
+    return Path(location)
+
+
+def beside(location: Location) -> Path:
+    """Return the folder for what must lie on this machine: the cache's own, or one for its URL."""
+    if isinstance(location, str) and "://" in location:
+        return platformdirs.user_cache_path("bwsresearch") / ".remote" / quote(location, safe="")
+    return Path(location)
 
 
 def tree(root: Path) -> Path:

@@ -19,7 +19,7 @@ from bwsresearch.store.spans import union
 from bwsresearch.tables import SCHEMAS
 from bwsresearch.times import as_interval
 
-__all__ = ["check_interval_and_kind", "clear", "held", "info", "series", "verify"]
+__all__ = ["check_interval_and_kind", "clear", "held", "info", "places", "series", "verify"]
 
 _COLUMNS: Final = {
     "server": "str",
@@ -38,6 +38,11 @@ def series(root: Path) -> Iterator[tuple[Place, list[Path]]]:
     """Return every series of a folder with its files, oldest first; what else is there is left out."""
     for place, files in held(root_at(root).entries(TREE)):
         yield place, [root / file.key for file in files]
+
+
+def places(root: Location) -> list[Place]:
+    """Return every series of the cache."""
+    return [place for place, _ in held(root_at(root).entries(TREE))]
 
 
 def held(entries: Iterable[Entry]) -> Iterator[tuple[Place, list[Entry]]]:
@@ -137,8 +142,7 @@ def _remove(root: Root, place: Place, files: list[Entry]) -> int:
     aside = Key(".damaged", place.folder)
     freed = sum(file.size for file in [*files, *root.entries(aside)])
     try:
-        for file in files:
-            root.remove(file.key)
+        root.remove(file.key for file in files)
         root.remove_all(aside)
     except OSError as error:
         raise CacheError(

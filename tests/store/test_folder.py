@@ -1,6 +1,7 @@
 import pytest
 
-from bwsresearch.store.roots import Entry, Key, LocalRoot
+from bwsresearch.store.files import Entry, Key
+from bwsresearch.store.folder import LocalRoot
 
 KEY = Key("v1/production/klines/symbol=X/interval=1m/month=2024-01/part-0.parquet")
 
@@ -68,10 +69,10 @@ def test_what_is_removed_takes_its_empty_folders_with_it_up_to_the_tree(root, pu
     other = Key("v1/testnet/aggs/symbol=X/date=2024-01-01/part-0.parquet")
     put(b"1")
     put(b"2", other)
-    root.remove(KEY)
+    root.remove([KEY])
     assert root.entries(Key("v1")) == [Entry(other, 1)]
     assert root.names(Key("v1")) == ["testnet"]
-    root.remove(other)
-    root.remove(other)
+    root.remove([other])
+    root.remove([other])
     assert root.names(Key("v1")) == []
     assert "v1" in root.names(Key("."))
