@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Timeout,
         UnknownOrder,
     )
-    from bwsresearch.history import agg_trades, all_orders, depth, klines, my_trades, trades
+    from bwsresearch.history import agg_trades, all_orders, depth, klines, my_trades, pull, trades
     from bwsresearch.local import connect
     from bwsresearch.paper_account import Paper, paper
 
@@ -68,6 +68,7 @@ __all__ = [
     "klines",
     "my_trades",
     "paper",
+    "pull",
     "run",
     "trades",
 ]
@@ -97,7 +98,7 @@ _HOME: Final = {
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
     "backtesting": ("Result", "Rules", "backtest"),
-    "history": ("agg_trades", "all_orders", "depth", "klines", "my_trades", "trades"),
+    "history": ("agg_trades", "all_orders", "depth", "klines", "my_trades", "pull", "trades"),
 }
 _MODULES: Final = ("aio", "cache")
 

@@ -1,9 +1,9 @@
 """The awaitable twins of the calls that give frames: `await bws.aio.klines(…)`, from any loop."""
 
-from bwsresearch.history import account, bars, books, ticks
+from bwsresearch.history import account, bars, books, pulls, ticks
 from bwsresearch.history.blocking import anywhere
 
-__all__ = ["agg_trades", "all_orders", "depth", "klines", "my_trades", "trades"]
+__all__ = ["agg_trades", "all_orders", "depth", "klines", "my_trades", "pull", "trades"]
 
 klines = anywhere(bars.klines, __name__)
 agg_trades = anywhere(ticks.agg_trades, __name__)
@@ -11,3 +11,4 @@ trades = anywhere(ticks.trades, __name__)
 depth = anywhere(books.depth, __name__)
 my_trades = anywhere(account.my_trades, __name__)
 all_orders = anywhere(account.all_orders, __name__)
+pull = anywhere(pulls.pull, __name__)

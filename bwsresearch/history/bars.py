@@ -3,7 +3,6 @@
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from bwsresearch import tables
 from bwsresearch.client.sync import Client
 from bwsresearch.enums import Interval
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
+from bwsresearch.history.filling import fill_bars
 from bwsresearch.history.pages import PAGE, Bars, gaps
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
@@ -121,18 +121,17 @@ class _Pull:
     async def frames(self) -> dict[str, pd.DataFrame]:
         """Return a frame for each symbol."""
         ask = self.ask
-        now_ms = await self._now() if needs_clock(ask.span) or not ask.closed else None
+        now_ms = await self.lane.now() if needs_clock(ask.span) or not ask.closed else None
         want = self._wanted(now_ms)
         bars = [
             Bars(self._series(name), ask.interval, want, page=self.lane.page)
             for name in ask.symbols
         ]
         try:
-            await self._fill(bars, now_ms)
+            await fill_bars(bars, self.lane, now_ms)
             if not ask.closed and now_ms is not None:
                 running = (partial(one.fetch_running, self.lane, now_ms) for one in bars)
                 await self.lane.run(running)
-            await self.lane.run(one.series.flush for one in bars)
         finally:
             for one in bars:
                 one.series.save()
@@ -141,9 +140,6 @@ class _Pull:
     def _series(self, name: str) -> Series:
         return Series(KLINES, name, self.ask.interval, self.server, self.ask.mode)
 
-    async def _now(self) -> int:
-        return await self.lane.now()
-
     def _wanted(self, now_ms: int | None) -> Range:
         interval, want = self.ask.interval, resolved(self.ask.span, now_ms or 0)
         if not self.ask.span.is_open:
@@ -151,19 +147,6 @@ class _Pull:
         newest = next_open(interval, now_ms or 0, -1 if self.ask.closed else 0)
         last = min(open_time(interval, want.end_ms - 1), newest)
         return Range.of(next_open(interval, last, 1 - PAGE), want.end_ms)
-
-    async def _fill(self, bars: list[Bars], now_ms: int | None) -> None:
-        """Fetch what the cache does not have; ask for the time only if something is missing."""
-        await self.lane.run(one.recall for one in bars)
-        lacking = [one for one in bars if one.is_lacking]
-        if not lacking:
-            return
-        now = await self._now() if now_ms is None else now_ms
-        for one in lacking:
-            one.close_at(now)
-        await self.lane.run(partial(one.probe, self.lane) for one in lacking)
-        self.lane.progress.expect(sum(one.pages for one in lacking))
-        await self.lane.run(chain.from_iterable(one.jobs(self.lane) for one in lacking))
 
     def _framed(self, one: Bars) -> pd.DataFrame:
         columns, interval = one.series.rows(), self.ask.interval

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal
@@ -27,17 +28,23 @@ _EMPTY_DAYS: Final = 62
 
 @dataclass
 class Series:
-    """One series of one server, read from the cache and written to it as `mode` says."""
+    """One series of one server, read from the cache and written to it as `mode` says.
+
+    With `is_kept` False the rows go to the cache alone, and memory holds those not yet written.
+    """
 
     schema: Schema
     symbol: str
     interval: str | None
     server: str
     mode: CacheMode
+    is_kept: bool = True
     cached: int = 0
     first_ms: int | None = None
     """The time of the first cached row, None without any."""
     fetched: int = 0
+    """Pages that came, and the rows in them."""
+    fetched_rows: int = 0
     _parts: list[Columns] = field(default_factory=list)
     _unsaved: list[tuple[Columns, Spans]] = field(default_factory=list)
     _saving: threading.Lock = field(default_factory=threading.Lock)
@@ -56,24 +63,49 @@ class Series:
         """Take the rows that the cache has, and return the time that they complete."""
         if self._cache is None or self.mode is not True:
             return ()
-        return await asyncio.to_thread(self._recall, self._cache, start_ms, end_ms)
+        return await asyncio.to_thread(self._recall, start_ms, end_ms)
 
-    def _recall(self, cache: Cache, start_ms: int, end_ms: int) -> Spans:
+    def _recall(self, start_ms: int, end_ms: int) -> Spans:
+        covered: list[Spans] = []
         try:
-            columns, covered = cache.read(self.schema, self.symbol, self.interval, start_ms, end_ms)
+            for columns, spans in self.held(start_ms, end_ms):
+                covered.append(spans)
+                self._take(columns)
         except CacheError as error:
             self._go_without(error)
-            return ()
-        self.cached = tables.length(columns)
-        if self.cached:
+        return union(*covered)
+
+    def _take(self, columns: Columns) -> None:
+        count = tables.length(columns)
+        if count and not self.cached:
             self.first_ms = int(tables.millis(columns, self.schema.time)[0])
-        self._parts.append(columns)
-        return covered
+        self.cached += count
+        if self.is_kept:
+            self._parts.append(columns)
+
+    def _pieces(self, cache: Cache, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+        """Return what to read at once: everything that is to be kept, else one file."""
+        key = self.schema, self.symbol, self.interval
+        cuts = () if self.is_kept else cache.stretches(*key, start_ms, end_ms)
+        return pairwise([start_ms, *(at for at, _ in cuts if start_ms < at < end_ms), end_ms])
+
+    def held(self, start_ms: int, end_ms: int) -> Iterator[tuple[Columns, Spans]]:
+        """Return the rows that the cache has and what they complete, piece by piece.
+
+        Raises:
+            CacheError: when it cannot be read.
+        """
+        if self._cache is not None:
+            key = self.schema, self.symbol, self.interval
+            for span in self._pieces(self._cache, start_ms, end_ms):
+                yield self._cache.read(*key, *span)
 
     def show(self, columns: Columns) -> None:
         """Take rows that are not to be kept."""
         self.fetched += 1
-        self._parts.append(columns)
+        self.fetched_rows += tables.length(columns)
+        if self.is_kept:
+            self._parts.append(columns)
 
     async def add(self, columns: Columns, covered: Spans) -> None:
         """Take the rows of a page and the time that they complete; write them now and then."""
@@ -107,6 +139,8 @@ class Series:
             self._go_without(error)
 
     def _go_without(self, error: CacheError) -> None:
+        if not self.is_kept:
+            raise error
         self._cache = None
         warnings.warn(f"{error}; the rows are returned, not kept", RuntimeWarning, stacklevel=3)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from bwsresearch import tables
 from bwsresearch.client.sync import Client
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
+from bwsresearch.history.filling import fill_trades
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
     CacheMode,
@@ -21,17 +22,13 @@ from bwsresearch.history.ranges import (
     needs_clock,
     resolved,
 )
-from bwsresearch.history.runs import AGGREGATES, PAGE, SINGLES, Kind, Run, newest
+from bwsresearch.history.runs import AGGREGATES, PAGE, SINGLES, Kind, newest
 from bwsresearch.history.series import Series
 from bwsresearch.local import implied
-from bwsresearch.store.spans import clip, minus
 from bwsresearch.tables import Columns
 from bwsresearch.times import TimeLike
 
 __all__ = ["agg_trades", "trades"]
-
-_SETTLED_MS: Final = 60_000
-"""Trades younger than this may still be followed by others of the same moment."""
 
 
 def agg_trades(
@@ -131,11 +128,24 @@ async def _frame(ask: _Ask, lane: Lane) -> pd.DataFrame:
             columns = await newest(ask.kind, ask.symbol, lane, ask.limit)
             attrs["source"] = "network"
         else:
-            pull = _Pull(ask, lane, Series(schema, ask.symbol, None, server, ask.mode))
-            want, columns = await pull.rows()
-            attrs |= {"start": want.start_ms, "end": want.end_ms, "source": pull.series.source}
+            series = Series(schema, ask.symbol, None, server, ask.mode)
+            want = await _filled(ask, lane, series)
+            columns = _within(series.rows(), want)
+            attrs |= {"start": want.start_ms, "end": want.end_ms, "source": series.source}
     attrs["gaps"] = _gaps(columns)
     return tables.frame(schema, columns, attrs)
+
+
+async def _filled(ask: _Ask, lane: Lane, series: Series) -> Range:
+    """Fetch what the cache lacks of the range, and return it as resolved."""
+    now_ms = await lane.now() if needs_clock(ask.span) else None
+    want = resolved(ask.span, now_ms or 0)
+    if not want.is_empty:
+        try:
+            await fill_trades(ask.kind, [series], want, lane, now_ms)
+        finally:
+            series.save()
+    return want
 
 
 def _gaps(columns: Columns) -> list[list[int]]:
@@ -143,45 +153,6 @@ def _gaps(columns: Columns) -> list[list[int]]:
     seams = np.flatnonzero(np.diff(columns["id"]) != 1)
     times = tables.millis(columns, "time")
     return [[int(times[i]), max(int(times[i + 1]), int(times[i]) + 1)] for i in seams]
-
-
-@dataclass
-class _Pull:
-    """One call for a range."""
-
-    ask: _Ask
-    lane: Lane
-    series: Series
-
-    async def rows(self) -> tuple[Range, Columns]:
-        """Return the range as resolved, and its rows."""
-        now_ms = await self._now() if needs_clock(self.ask.span) else None
-        want = resolved(self.ask.span, now_ms or 0)
-        if not want.is_empty:
-            try:
-                await self._fill(want, now_ms)
-            finally:
-                self.series.save()
-        return want, _within(self.series.rows(), want)
-
-    async def _now(self) -> int:
-        return await self.lane.now()
-
-    async def _fill(self, want: Range, now_ms: int | None) -> None:
-        """Fetch what the cache does not have; ask for the time only if something is missing."""
-        covered = await self.series.recall(want.start_ms, want.end_ms)
-        missing = minus(((want.start_ms, want.end_ms),), covered)
-        if not missing:
-            return
-        now = await self._now() if now_ms is None else now_ms
-        runs = [
-            Run(self.ask.kind, self.lane, self.series, start, end, now - _SETTLED_MS)
-            for start, end in clip(missing, 0, max(0, now))
-        ]
-        await self.lane.run(run.locate for run in runs)
-        self.lane.progress.expect(sum(run.pages for run in runs))
-        await self.lane.run(job for run in runs for job in run.jobs())
-        await self.series.flush()
 
 
 def _within(columns: Columns, want: Range) -> Columns:
