@@ -11,7 +11,7 @@ from bwsresearch.errors import BinanceError, Disconnected
 from bwsresearch.protocol.amounts import Amount
 from bwsresearch.protocol.messages import Id
 from bwsresearch.protocol.request import Request
-from bwsresearch.protocol.session import ClientSession, Event, Reply
+from bwsresearch.protocol.session import ClientSession, Event, Garbled, Reply
 from bwsresearch.protocol.signing import Key
 
 __all__ = ["Connection"]
@@ -130,8 +130,8 @@ class Connection:
                 self._take(frame)
         except BinanceError as error:
             end = error
-        except ValueError as error:
-            end = Disconnected(f"{self._name} sends {error}", hint="check the server's address")
+        except Garbled as error:
+            end = self._nonsense(error)
         except asyncio.CancelledError:
             pass  # by close, or at the end of the process: both want the good-bye below
         finally:
@@ -141,7 +141,16 @@ class Connection:
                 await self._transport.close()
 
     def _take(self, frame: bytes) -> None:
-        match self._session.receive(frame):
+        try:
+            meant = self._session.receive(frame)
+        except Garbled as garbled:
+            if garbled.id is None:
+                raise
+            # It fails what it answers; the others get their answers before the connection is left.
+            self._fail(self._nonsense(garbled), garbled.id)
+            self._end_when_idle()
+            return
+        match meant:
             case Reply() as reply:
                 waiting = self._waiting.get(reply.id)
                 if waiting is not None and not waiting.done():
@@ -154,9 +163,13 @@ class Connection:
             case Event() | None:
                 pass
 
-    def _fail(self, error: BinanceError) -> None:
+    def _nonsense(self, error: Garbled) -> Disconnected:
+        return Disconnected(f"{self._name} sends {error}", hint="check the server's address")
+
+    def _fail(self, error: BinanceError, only: Id = None) -> None:
+        """Fail what waits, or the request `only`; nothing new is sent on this connection."""
         self.is_fresh = False
-        for waiting in self._waiting.values():
-            if not waiting.done():
+        for request_id, waiting in self._waiting.items():
+            if not waiting.done() and only in (None, request_id):
                 # One for each: a raised error carries the traceback of who raised it.
                 waiting.set_exception(copy.copy(error))

@@ -31,7 +31,16 @@ from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import RateLimit, SessionInfo
 from bwsresearch.protocol.signing import Key, payload
 
-__all__ = ["Call", "ClientSession", "Event", "Options", "Reply", "ServerSession", "options"]
+__all__ = [
+    "Call",
+    "ClientSession",
+    "Event",
+    "Garbled",
+    "Options",
+    "Reply",
+    "ServerSession",
+    "options",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,14 @@ class Event:
 
     name: str
     body: bytes
+
+
+class Garbled(ValueError):
+    """A frame that is no envelope of the API; `id` is whom it answers, None when it does not tell."""
+
+    def __init__(self, why: str, request_id: Id = None) -> None:
+        super().__init__(why)
+        self.id = request_id
 
 
 class _EventName(msgspec.Struct):
@@ -113,13 +130,13 @@ class ClientSession:
         A BinanceError is an error that belongs to no request, such as a session that was revoked.
 
         Raises:
-            ValueError: when the frame is no envelope of the API, quoting its beginning.
+            Garbled: when the frame is no envelope of the API, quoting its beginning.
         """
         try:
             envelope = _ENVELOPE.decode(frame)
         except msgspec.DecodeError as fault:
-            raise ValueError(
-                f"not a frame of the WebSocket API: {frame[:60]!r} ({fault})"
+            raise Garbled(
+                f"not a frame of the WebSocket API: {frame[:60]!r} ({fault})", _answered(frame)
             ) from None
         if envelope.status is None:
             return self._event(envelope, frame)
@@ -131,7 +148,7 @@ class ClientSession:
         if error is not None:
             error = outcome(request, error)
         elif not memoryview(envelope.result).nbytes:
-            raise ValueError(f"a reply with neither result nor error: {frame[:60]!r}")
+            raise Garbled(f"a reply with neither result nor error: {frame[:60]!r}", envelope.id)
         elif isinstance(request, SessionLogon | SessionLogout):
             self.is_logged_on = isinstance(request, SessionLogon)
         return Reply(
@@ -147,14 +164,21 @@ class ClientSession:
     def _event(self, envelope: Envelope, frame: bytes) -> Event:
         body = bytes(envelope.event)
         if not body:
-            raise ValueError(f"neither a reply nor an event: {frame[:60]!r}")
+            raise Garbled(f"neither a reply nor an event: {frame[:60]!r}")
         try:
             return Event(msgspec.json.decode(body, type=_EventName).e, body)
         except msgspec.DecodeError as fault:
-            raise ValueError(f"an event without a name: {frame[:60]!r} ({fault})") from None
+            raise Garbled(f"an event without a name: {frame[:60]!r} ({fault})") from None
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+_BEGINNING: Final = re.compile(rb'\s*\{\s*"id"\s*:\s*([0-9]{1,18})\s*,')
+
+
+def _answered(frame: bytes) -> int | None:
+    """Return the id at the beginning of a frame that is broken further on."""
+    found = _BEGINNING.match(frame)
+    return int(found[1]) if found else None
 
 
 def _text(value: object) -> str:

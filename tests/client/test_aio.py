@@ -418,6 +418,33 @@ async def test_garbage_is_an_error_that_names_the_server(frame, scripted, connec
         assert await client.ping() == results.Ping()
 
 
+@pytest.mark.parametrize(
+    "rest", [',"status":200,"result":{"serverTi', ',"status":200}', ',"status":"x"}', ", \x00"]
+)
+async def test_garbage_that_names_its_request_fails_no_other(rest, scripted, connected):
+    async def script(link):
+        if link.number == 2:
+            return await link.answer(await link.request(), {"serverTime": 2})
+        first, order, last = [await link.request() for _ in range(3)]
+        await link.socket.send(f'{{"id":{first["id"]}{rest}')
+        await link.server.requested(4)
+        await link.answer(order, {})
+        return await link.answer(last, {"serverTime": 1})
+
+    async with scripted(script) as server:
+        client = connected(server.url).aio
+        first = asyncio.ensure_future(client.time())
+        await server.requested(1)
+        order = asyncio.ensure_future(client.call(Order("BTCUSDT")))
+        await server.requested(2)
+        last = asyncio.ensure_future(client.time())
+        assert await within(first) == results.ServerTime(2)
+        assert await within(order) == results.Ping()
+        assert await within(last) == results.ServerTime(1)
+        await within(server.closed(1))
+    assert [number for number, _ in server.requests] == [1, 1, 1, 2]
+
+
 async def test_unknown_events_are_ignored(scripted, connected):
     async def script(link):
         request = await link.request()
