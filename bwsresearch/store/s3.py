@@ -4,7 +4,6 @@ A version is an ETag: two of one object are equal when their bytes are, so that 
 object changes and changes back. Source: Amazon S3 User Guide, "Conditional requests".
 """
 
-import asyncio
 import uuid
 from dataclasses import dataclass, field
 from threading import Lock
@@ -35,10 +34,16 @@ class S3:
         from fsspec.asyn import sync  # noqa: PLC0415 - an extra's
 
         part = {} if last is None else {"Range": f"bytes=-{last}"}
-        return sync(self.files.loop, self._get, path, part)  # type: ignore[no-any-return] # untyped
+        try:
+            return sync(self.files.loop, self._get, path, part)  # type: ignore[no-any-return] # untyped
+        except OSError as error:
+            if _status(error) != 416 or last is None:
+                raise
+        return self.get(path)  # of nothing there is no last part
 
     async def _get(self, path: str, part: dict[str, str]) -> tuple[bytes, str]:
-        from botocore.exceptions import HTTPClientError, IncompleteReadError  # noqa: PLC0415
+        from aiohttp import ClientError  # noqa: PLC0415 - an extra's
+        from botocore.exceptions import HTTPClientError  # noqa: PLC0415
 
         left = self.files.retries
         while True:
@@ -46,7 +51,7 @@ class S3:
             try:
                 async with answer["Body"] as body:
                     return await body.read(), answer["ETag"]
-            except (HTTPClientError, IncompleteReadError, asyncio.IncompleteReadError):
+            except (ClientError, HTTPClientError):
                 left -= 1  # the connection broke in the middle
                 if left <= 0:
                     raise
@@ -92,12 +97,10 @@ class S3:
     def _prove(self, path: str) -> tuple[bool, bool, bool]:
         version = self.put(path, b"1", None)
         try:
-            return (
-                self._is_refused(self.put, path, b"2", None),
-                self._is_refused(self.put, path, b"3", _NO_VERSION)
-                and not self._is_refused(self.put, path, b"4", version),
-                self._is_refused(self.delete, path, _NO_VERSION),
-            )
+            is_same = self._is_refused(self.put, path, b"2", _NO_VERSION)
+            is_same = is_same and not self._is_refused(self.put, path, b"3", version)
+            is_new = self._is_refused(self.put, path, b"4", None)
+            return is_new, is_same, self._is_refused(self.delete, path, _NO_VERSION)
         finally:
             self.files.rm_file(path)
 

@@ -1,5 +1,7 @@
 """Rows to keep, made from a seed, and the cache of one server."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,38 @@ from bwsresearch.store import Cache
 from bwsresearch.tables import DEPTH
 from bwsresearch.times import next_open, opens
 
+from .buckets import environment, served
+
 JANUARY = 1_704_067_200_000  # 2024-01-01
 
 
 @pytest.fixture
 def cache(cache_dir):
     return Cache(cache_dir, "production")
+
+
+@pytest.fixture(scope="session")
+def _server():
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_server, monkeypatch):
+    """An S3 server on this machine, which the environment names."""
+    _server.calm()
+    for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
+        monkeypatch.delenv(name)
+    for name, value in environment(_server.url).items():
+        monkeypatch.setenv(name, value)
+    yield _server
+    _server.calm()
+
+
+@pytest.fixture
+def bucket(s3):
+    """The name of an empty bucket."""
+    return s3.bucket()
 
 
 @pytest.fixture(scope="session")
