@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["CacheDir", "Interval", "use_cache"]
+__all__ = ["CacheDir", "use_cache"]
 
 CacheDir: TypeAlias = Annotated[
     str | None,
@@ -13,9 +13,6 @@ CacheDir: TypeAlias = Annotated[
         "--cache",
         help="The cache's folder, or s3://bucket/prefix; BWS_CACHE_DIR or the platform's place.",
     ),
-]
-Interval: TypeAlias = Annotated[
-    str, typer.Option(help="1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M.")
 ]
 
 

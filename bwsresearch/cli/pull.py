@@ -1,13 +1,13 @@
 """`bwsresearch pull`: history into the cache."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import pandas as pd
 import typer
 
 from bwsresearch import history, local
-from bwsresearch.cli.options import CacheDir, Interval, use_cache
+from bwsresearch.cli.options import CacheDir, use_cache
 from bwsresearch.times import iso
 
 __all__ = ["EXAMPLES", "pull"]
@@ -15,6 +15,7 @@ __all__ = ["EXAMPLES", "pull"]
 EXAMPLES: Final = """\b
 Examples:
   bwsresearch pull BTCUSDT ETHUSDT --interval 1m --start 2024-01-01 --end 2025-01-01
+  bwsresearch pull BTCUSDT --interval 1m --interval 1h --period 1y
   bwsresearch pull BTCUSDT --kind agg_trades --period 2h --server testnet
 """
 
@@ -22,7 +23,9 @@ Examples:
 def pull(
     symbols: Annotated[list[str], typer.Argument(help="Such as BTCUSDT ETHUSDT.")],
     *,
-    interval: Interval = "1h",
+    interval: Annotated[
+        list[str] | None, typer.Option(help="Of klines, such as 1m; can be repeated.")
+    ] = None,
     kind: Annotated[
         Literal["klines", "agg_trades", "trades"], typer.Option(help="What to pull.")
     ] = "klines",
@@ -36,38 +39,32 @@ def pull(
         typer.Option(help="production, testnet, demo, local or a URL; BWS_SERVER or production."),
     ] = None,
     cache: CacheDir = None,
+    in_flight: Annotated[int, typer.Option(help="Requests on their way at once.")] = 16,
     refresh: Annotated[bool, typer.Option("--refresh", help="Fetch again what is cached.")] = False,
 ) -> None:
     """Pull klines or trades into the cache.
 
-    The range is [start, end) in UTC; what is cached already is not asked for again.
+    The range is [start, end) in UTC; what is cached already is not asked for again, and a pull that was ended is taken up where it stopped.
     """
     use_cache(cache)
     if start is None and period is None:
         raise typer.BadParameter("give --start or --period, such as --period 1y")
-    mode: bool | Literal["refresh"] = "refresh" if refresh else True
+    if interval and kind != "klines":
+        raise typer.BadParameter(f"{kind} have no interval; leave --interval out")
+    what = (interval or ["1h"]) if kind == "klines" else kind
     with local.connect(server) as client:
-        for symbol in symbols:
-            if kind == "klines":
-                frame = history.klines(
-                    symbol, interval, start=start, end=end, period=period, cache=mode, client=client
-                )
-            else:
-                call = history.agg_trades if kind == "agg_trades" else history.trades
-                frame = call(symbol, start=start, end=end, period=period, cache=mode, client=client)
-            typer.echo(_line(frame, interval if kind == "klines" else kind))
+        done = history.pull(
+            symbols, what, start=start, end=end, period=period, refresh=refresh,
+            in_flight=in_flight, client=client,
+        )  # fmt: skip
+    for line in _lines(done):
+        typer.echo(line)
 
 
-def _line(frame: pd.DataFrame, what: str) -> str:
-    attrs = frame.attrs
-    gaps: Sequence[Sequence[int]] = attrs["gaps"]
-    missing = f"; gaps: {len(gaps)}, {', '.join(_hole(*gap) for gap in gaps[:3])}" if gaps else ""
-    more = " …" if len(gaps) > 3 else ""
-    return (
-        f"{attrs['symbol']} {what}: {len(frame):,} rows of "
-        f"[{iso(attrs['start'])}, {iso(attrs['end'])}), from {attrs['source']}{missing}{more}"
-    )
-
-
-def _hole(start_ms: int, end_ms: int) -> str:
-    return f"{iso(start_ms)} to {iso(end_ms)}"
+def _lines(done: pd.DataFrame) -> Iterator[str]:
+    span = f"[{iso(done.attrs['start'])}, {iso(done.attrs['end'])})"
+    columns = (done[name] for name in ("symbol", "what", "rows", "source", "gaps"))
+    for symbol, what, rows, source, gaps in zip(*columns, strict=True):
+        shown = ", ".join(f"{iso(start)} to {iso(end)}" for start, end in gaps[:3])
+        missing = f"; gaps: {len(gaps)}, {shown}{' …' if len(gaps) > 3 else ''}" if gaps else ""
+        yield f"{symbol} {what}: {rows:,} rows of {span}, from {source}{missing}"
