@@ -221,7 +221,7 @@ class Watched(AsyncClient):
         if task is not None and task.get_loop() is asyncio.get_running_loop():
             task.cancel()
             await asyncio.wait({task})
-        await self._close()
+        await self._line.close()
         self.office.close()
 
     def abandon(self) -> None:
