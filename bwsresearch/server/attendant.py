@@ -2,19 +2,31 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from bwsresearch.exchange.faults import Fault
 from bwsresearch.protocol.session import Options, ServerSession, options
-from bwsresearch.server.doors import Host, address
+from bwsresearch.server.doors import Host, address, farewell
+from bwsresearch.server.mischief import read_on, write
 
 __all__ = ["Attendant"]
 
 _WAITING: Final = 1000
 """Replies that a connection may have unread before its requests are left unread too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What a request is answered with, whether the connection ends with it, and what goes wrong."""
+
+    text: bytes
+    ends: bool
+    fault: Fault | None = None
 
 
 class Attendant:
@@ -25,7 +37,7 @@ class Attendant:
         request = connection.request
         asked = options(urlsplit(request.path).query) if request else Options()
         self._session = ServerSession(asked, connected_since_ms=server.clock())
-        self._replies: asyncio.Queue[tuple[float, bytes, bool]] = asyncio.Queue(_WAITING)
+        self._replies: asyncio.Queue[tuple[float, _Reply]] = asyncio.Queue(_WAITING)
 
     async def work(self) -> None:
         """Serve until the connection ends."""
@@ -44,26 +56,36 @@ class Attendant:
             if isinstance(frame, bytes):
                 await self._connection.close(1003, "requests are text")
                 return
-            text, ends = self._answer(frame)
-            await self._replies.put((due, text, ends))
+            reply = self._answer(frame)
+            await self._replies.put((due, reply))
+            if reply.fault is not None:
+                await read_on(self._connection, reply.fault)
 
-    def _answer(self, frame: str) -> tuple[bytes, bool]:
+    def _answer(self, frame: str) -> _Reply:
         call = self._session.receive(frame)
         if isinstance(call, bytes):
-            return call, self._session.is_struck_out
-        gateway, now_ms = self._server.gateway, self._server.clock()
+            return _Reply(call, self._session.is_struck_out)
+        gateway, clock, plan = self._server.gateway, self._server.clock, self._server.faults
+        fault = plan.struck(call.method, clock()) if plan else None
+        now_ms = clock()  # the fault may have moved it
+        if fault is not None and not fault.is_executed:
+            return _Reply(fault.answer(call.id_text, now_ms), fault.kind == "ban", fault)
         answer = gateway.handle(call, self._session, address(self._connection), now_ms)
-        return answer.text, answer.ends
+        return _Reply(answer.text, answer.ends, fault)
 
     async def _send(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionClosed):
             while True:
-                due, text, ends = await self._replies.get()
+                due, reply = await self._replies.get()
                 if (wait := due - loop.time()) > 0:
                     await asyncio.sleep(wait)
-                await self._connection.send(text, text=True)
-                if ends:
+                if reply.fault is None:
+                    await self._connection.send(reply.text, text=True)
+                else:
+                    event = farewell(self._server.clock())
+                    await write(self._connection, reply.fault, reply.text, event)
+                if reply.ends:
                     await self._connection.close(1008, "disconnected")
 
     async def _ping(self) -> None:

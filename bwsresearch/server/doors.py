@@ -11,11 +11,12 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from bwsresearch.exchange.faults import FaultPlan
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.session import options
 
-__all__ = ["PATH", "Clock", "Host", "address", "admitted", "greeted"]
+__all__ = ["PATH", "Clock", "Host", "address", "admitted", "farewell", "greeted"]
 
 PATH: Final = "/ws-api/v3"
 
@@ -35,6 +36,10 @@ class Host(Protocol):
         """What time it is there."""
 
     @property
+    def faults(self) -> FaultPlan | None:
+        """What goes wrong, on purpose."""
+
+    @property
     def latency_ms(self) -> float:
         """How long every reply is on its way."""
 
@@ -50,7 +55,8 @@ def admitted(host: Host, connection: ServerConnection, request: Request) -> Resp
         options(parts.query)
     except Refusal as refusal:
         return _refused(connection, refusal)
-    refusal_or_none = host.gateway.connect(address(connection), host.clock())
+    refusal_or_none = host.faults.door(host.clock()) if host.faults else None
+    refusal_or_none = refusal_or_none or host.gateway.connect(address(connection), host.clock())
     return None if refusal_or_none is None else _refused(connection, refusal_or_none)
 
 
@@ -67,6 +73,11 @@ def greeted(
         if text := ";".join(recorded):
             response.headers["x-bws-recorded"] = text
     return response
+
+
+def farewell(now_ms: int) -> bytes:
+    """Return the event that announces the end of the server."""
+    return b'{"event":{"e":"serverShutdown","E":%d}}' % now_ms
 
 
 def address(connection: ServerConnection) -> str:
@@ -103,7 +114,7 @@ def _refused(connection: ServerConnection, refusal: Refusal) -> Response:
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json;charset=UTF-8"
     data = refusal.body.data
-    if isinstance(data, dict):
+    if isinstance(data, dict) and "retryAfter" in data:
         seconds = max(0, int(data["retryAfter"]) - int(data["serverTime"])) // 1000
         response.headers["Retry-After"] = str(seconds)
     return response

@@ -17,9 +17,10 @@ from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 
 from bwsresearch import heap
+from bwsresearch.exchange.faults import FaultPlan
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.server.attendant import Attendant
-from bwsresearch.server.doors import PATH, Clock, admitted, greeted
+from bwsresearch.server.doors import PATH, Clock, admitted, farewell, greeted
 
 __all__ = ["Server", "hosted", "run", "serve"]
 
@@ -38,6 +39,7 @@ class Server:
     scheme: str
     host: str
     loop: asyncio.AbstractEventLoop
+    faults: FaultPlan | None = None
     port: int = 0
     connections: int = 0
     _open: set[ServerConnection] = field(default_factory=set)
@@ -77,7 +79,7 @@ class Server:
 
     async def say_goodbye(self) -> None:
         """Announce the end to every connection, and give it the time to leave."""
-        event = b'{"event":{"e":"serverShutdown","E":%d}}' % self.clock()
+        event = farewell(self.clock())
         leaving = [asyncio.ensure_future(_dismissed(one, event)) for one in self._open]
         if leaving:
             await asyncio.wait(leaving, timeout=self.gateway.config.net.shutdown_lead)
@@ -101,15 +103,19 @@ async def serve(
     port: int = 0,
     latency_ms: float = 0.0,
     ssl: tls.SSLContext | None = None,
+    faults: FaultPlan | None = None,
 ) -> AsyncIterator[Server]:
     """Serve `gateway` until the block is left; port 0 takes any free one.
+
+    What `faults` plan goes wrong, for those who want to see what a client does then.
 
     Raises:
         OSError: when the address cannot be listened on.
     """
     heap.keep()
     scheme, loop = "wss" if ssl else "ws", asyncio.get_running_loop()
-    server = Server(gateway, clock, latency_ms, scheme, host, loop)
+    shown = faults.shifted(clock) if faults else clock
+    server = Server(gateway, shown, latency_ms, scheme, host, loop, faults)
     listener: Listener
     async with listen(
         server.attend,
@@ -135,6 +141,7 @@ def hosted(
     clock: Clock,
     latency_ms: float = 0.0,
     ssl: tls.SSLContext | None = None,
+    faults: FaultPlan | None = None,
 ) -> Iterator[Server]:
     """Serve `gateway` from a thread of its own, on any free port, until the block is left."""
     box: list[Server | OSError] = []
@@ -144,7 +151,9 @@ def hosted(
 
     async def work() -> None:
         try:
-            async with serve(gateway, clock=clock, latency_ms=latency_ms, ssl=ssl) as server:
+            async with serve(
+                gateway, clock=clock, latency_ms=latency_ms, ssl=ssl, faults=faults
+            ) as server:
                 box.append(server)
                 started.set()
                 await leave.wait()
