@@ -7,7 +7,7 @@ stretch that was asked for and is empty is covered too. Writers of one file take
 import contextlib
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
@@ -151,26 +151,20 @@ class Cache:
         steps = times // step_ms
         steps = steps[np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))]
         found = {place.at(int(step) * step_ms) for step in steps}
+        names = self._names(place) if covered else []
         for start_ms, end_ms in covered:
             found.add(place.at(start_ms))
-            found.update(p for p in self._present(place, start_ms, end_ms) if p.end_ms > start_ms)
+            present = _overlapping(place, names, start_ms, end_ms)
+            found.update(p for p in present if p.end_ms > start_ms)
         return sorted(found, key=lambda partition: partition.start_ms)
 
     def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
-        """Return the files that may hold something of [start_ms, end_ms), in order of time.
+        return _overlapping(place, self._names(place), start_ms, end_ms)
 
-        That is also the last one before: its coverage may run on.
-        """
+    def _names(self, place: Place) -> list[str]:
+        """Return the names of a series' partitions, in order of time, as they sort."""
         names = self._files.names(TREE / place.folder)
-        # Names of this form sort as their times do.
-        names = sorted(name for name in names if name.startswith(f"{place.unit}="))
-        first = bisect_right(names, place.at(max(start_ms, 0)).folder) - 1
-        last = bisect_right(names, place.at(min(end_ms, _LAST_MS) - 1).folder)
-        found = []
-        for name in names[max(first, 0) : last]:
-            with contextlib.suppress(ValueError):  # nothing of ours
-                found.append(place.partition(name))
-        return found
+        return sorted(name for name in names if name.startswith(f"{place.unit}="))
 
     def _place(self, schema: Schema, symbol: str, interval: str | None) -> Place:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
@@ -231,6 +225,20 @@ class Cache:
 
 def _key(place: Place, partition: Partition) -> Key:
     return TREE / place.folder / partition.folder / FILE
+
+
+def _overlapping(place: Place, names: Sequence[str], start_ms: int, end_ms: int) -> list[Partition]:
+    """Return the partitions that may hold something of [start_ms, end_ms), in order of time.
+
+    That is also the last one before: its coverage may run on.
+    """
+    first = bisect_right(names, place.at(max(start_ms, 0)).folder) - 1
+    last = bisect_right(names, place.at(min(end_ms, _LAST_MS) - 1).folder)
+    found = []
+    for name in names[max(first, 0) : last]:
+        with contextlib.suppress(ValueError):  # nothing of ours
+            found.append(place.partition(name))
+    return found
 
 
 def _read_or_aside(

@@ -41,13 +41,14 @@ class Server:
 
     `interfere` may answer in its place with (status, code), or do something first and return None;
     `ignored` are conditions that it does not know, by the name of the header; `cut` objects whose
-    bodies break off in the middle, by how often.
+    bodies break off in the middle, by how often. `sent` are the sizes of all bodies.
     """
 
     interfere: Callable[[Request], tuple[int, str] | None] | None = None
     ignored: set[tuple[str, str]] = field(default_factory=set)
     cut: dict[str, int] = field(default_factory=dict)
     seen: list[Request] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
 
     def __post_init__(self):
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -67,7 +68,7 @@ class Server:
 
     def calm(self):
         """Forget what was asked, and disturb nothing."""
-        self.interfere, self.ignored, self.cut, self.seen = None, set(), {}, []
+        self.interfere, self.ignored, self.cut, self.seen, self.sent = None, set(), {}, [], []
 
     def bucket(self):
         """Make a new bucket, and return its name."""
@@ -107,6 +108,7 @@ class Server:
                 environ.pop(name, None)
         with self._one:
             parts = list(self._moto(environ, start))
+        self.sent.append(sum(map(len, parts)))
         if request.method == "GET" and self.cut.get(path, 0) > 0:
             self.cut[path] -= 1
             body = b"".join(parts)

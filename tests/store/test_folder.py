@@ -47,24 +47,6 @@ def test_a_write_that_fails_leaves_the_file_and_no_draft(root, put):
     assert list((root.folder / ".tmp").iterdir()) == []
 
 
-def test_what_a_turn_returns_is_returned(root, put):
-    put(b"seven")
-    assert root.turn(KEY, lambda turn: len(turn.source.read_bytes())) == 5
-
-
-def test_files_are_told_with_their_sizes_in_order_and_folders_are_not(root, put):
-    put(b"123", KEY.with_name("b"))
-    put(b"12", KEY.with_name("a"))
-    put(b"1", KEY.parent.with_name("month=2023-12") / "c")
-    assert root.entries(Key("v1")) == [
-        Entry(KEY.parent.with_name("month=2023-12") / "c", 1),
-        Entry(KEY.with_name("a"), 2),
-        Entry(KEY.with_name("b"), 3),
-    ]
-    assert sorted(root.names(KEY.parents[1])) == ["month=2023-12", "month=2024-01"]
-    assert root.entries(Key("v2")) == root.names(Key("v2")) == []
-
-
 def test_what_is_removed_takes_its_empty_folders_with_it_up_to_the_tree(root, put):
     other = Key("v1/testnet/aggs/symbol=X/date=2024-01-01/part-0.parquet")
     put(b"1")
