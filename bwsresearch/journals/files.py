@@ -7,6 +7,7 @@ taken survive the death of the process; what a power cut may cost is the policy'
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ class JournalFile:
         self._ended = threading.Event()
         self._unsynced = self._closed = False
         self._failure: OSError | None = None
+        _check_local(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / ".lock", thread_local=False)
@@ -178,6 +180,15 @@ def _write_all(file: int, lines: bytes) -> None:
     view = memoryview(lines)
     while view:
         view = view[os.write(file, view) :]
+
+
+def _check_local(folder: Path) -> None:
+    """Raise JournalError for what was a URL: a path has one slash where that had two."""
+    if any(re.fullmatch(r"[a-z][a-z0-9+.-]+:", part) for part in folder.parts):
+        raise JournalError(
+            f"the journal's folder is {folder}, must be on this machine: a store of objects cannot "
+            "append safely"
+        )
 
 
 def _unwritable(folder: Path, error: OSError) -> JournalError:

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -165,3 +166,12 @@ def test_a_journal_that_nothing_was_written_to_leaves_no_file(tmp_path):
     with JournalFile(tmp_path, "a"):
         pass
     assert not list(tmp_path.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/orders", "memory://orders"])
+def test_a_journal_cannot_lie_behind_a_url(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (url, Path(url).absolute()):
+        with pytest.raises(JournalError, match="must be on this machine"):
+            JournalFile(folder, "run")
+    assert list(tmp_path.iterdir()) == []
