@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bwsresearch.enums import INTERVALS
-from bwsresearch.store.layout import Place, default_root
+from bwsresearch.errors import CacheError
+from bwsresearch.store.layout import Place, beside, default_root, folder_of, located
 
 APRIL_5 = 1_712_275_200_000
 times = st.integers(0, 4_000_000_000_000)
@@ -93,3 +94,44 @@ def test_the_root_is_what_the_environment_says_or_the_platform(monkeypatch):
     assert default_root() == Path.home() / "elsewhere"
     monkeypatch.delenv("BWS_CACHE_DIR")
     assert default_root().name == "bwsresearch"
+
+
+def test_a_url_is_a_place_and_that_of_a_folder_is_its_path(tmp_path, monkeypatch):
+    for text in (
+        "s3://bucket/some/prefix",
+        "s3://bucket/some/prefix/",
+        "s3://bucket/some/prefix//",
+    ):
+        monkeypatch.setenv("BWS_CACHE_DIR", text)
+        assert default_root() == "s3://bucket/some/prefix"
+    spaced = tmp_path / "a b"
+    monkeypatch.setenv("BWS_CACHE_DIR", spaced.as_uri())
+    assert default_root() == spaced
+    assert located(spaced) == located(str(spaced)) == spaced
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://key:hunter2@bucket/x", "the cache's URL s3://…@bucket/x names a user"),
+        ("s3://a:b@hunter2:c@bucket/x", "the cache's URL s3://…@bucket/x names a user"),
+        ("simplecache::s3://bucket/x", "must be like s3://bucket/prefix"),
+        ("s3://", "must be like s3://bucket/prefix"),
+        ("s3:///", "must be like s3://bucket/prefix"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_its_secrets(url, said, monkeypatch):
+    monkeypatch.setenv("BWS_CACHE_DIR", url)
+    with pytest.raises(ValueError) as refused:
+        default_root()
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_must_be_on_this_machine_lies_in_the_folder_or_in_one_for_the_url(tmp_path):
+    assert beside(tmp_path) == folder_of(tmp_path, "scan") == tmp_path
+    one, other = (beside(f"s3://bucket/{name}") for name in ("one", "other"))
+    assert one != other
+    assert one.is_absolute()
+    with pytest.raises(CacheError, match=r"scan needs .* BWS_CACHE_DIR is s3://bucket/one"):
+        folder_of("s3://bucket/one", "scan")
