@@ -32,7 +32,18 @@ if TYPE_CHECKING:
         Timeout,
         UnknownOrder,
     )
-    from bwsresearch.history import agg_trades, all_orders, depth, klines, my_trades, pull, trades
+    from bwsresearch.history import (
+        Recorder,
+        agg_trades,
+        all_orders,
+        depth,
+        depth_history,
+        klines,
+        my_trades,
+        pull,
+        record_depth,
+        trades,
+    )
     from bwsresearch.local import connect
     from bwsresearch.paper_account import Paper, paper
 
@@ -53,6 +64,7 @@ __all__ = [
     "OutcomeUnknown",
     "Paper",
     "RateLimited",
+    "Recorder",
     "Result",
     "Rules",
     "ServerError",
@@ -65,10 +77,12 @@ __all__ = [
     "cache",
     "connect",
     "depth",
+    "depth_history",
     "klines",
     "my_trades",
     "paper",
     "pull",
+    "record_depth",
     "run",
     "trades",
 ]
@@ -98,7 +112,18 @@ _HOME: Final = {
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
     "backtesting": ("Result", "Rules", "backtest"),
-    "history": ("agg_trades", "all_orders", "depth", "klines", "my_trades", "pull", "trades"),
+    "history": (
+        "Recorder",
+        "agg_trades",
+        "all_orders",
+        "depth",
+        "depth_history",
+        "klines",
+        "my_trades",
+        "pull",
+        "record_depth",
+        "trades",
+    ),
 }
 _MODULES: Final = ("aio", "cache")
 
