@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bwsresearch.store import Cache, DamagedFileWarning, default_root, queries, upkeep
+from bwsresearch.store import Cache, DamagedFileWarning, default_root, queries, upkeep, verification
 from bwsresearch.store.archives import import_archives
 from bwsresearch.store.layout import folder_of
 
@@ -106,11 +106,16 @@ def clear(
 
 
 def verify() -> pd.DataFrame:
-    """Read every file and return one row per problem: path, problem; no rows when all is sound.
+    """Read every file and return one row per problem: path, problem, what; none when all is sound.
 
-    Looks at checksums, the place of every row, what it can be, and what does not belong there.
+    `what` is "damage" (checksums, rows that cannot be, rows out of order), "misplaced" (rows of another
+    stretch of time, a file of another series), "overlap" (a row in two files, coverage of one that
+    reaches into another), "foreign" (no file of this cache), or "gap": bars or ids are missing in time
+    that is covered. A gap is no error, the exchange had outages; `repair` asks for it once.
+
+    Nothing is changed. One file is in memory at a time.
     """
-    return upkeep.verify(default_root())
+    return verification.verify(default_root())
 
 
 def import_(

@@ -73,14 +73,17 @@ def info(*, cache: CacheDir = None) -> None:
 
 @app.command()
 def verify(*, cache: CacheDir = None) -> None:
-    """Read every file; exit status 1 when there is a problem."""
+    """Read every file; exit status 1 when one is damaged or out of place. Gaps are listed."""
     use_cache(cache)
     problems = caches.verify()
     for _, row in problems.iterrows():
         typer.echo(f"{row['path']}: {row['problem']}")
-    if len(problems):
+    wrong, gaps = (problems["what"] != "gap").sum(), (problems["what"] == "gap").sum()
+    if wrong:
+        typer.echo(f"{wrong:,} problems; `bwsresearch cache repair` mends them", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{len(caches.info())} series in {caches.path()} are sound")
+    found = f", with {gaps:,} gaps" if gaps else ""
+    typer.echo(f"{len(caches.info())} series in {caches.path()} are sound{found}")
 
 
 @app.command(epilog=_CLEAR)

@@ -11,7 +11,7 @@ from bwsresearch.enums import Interval
 from bwsresearch.tables import AGG_TRADES, KLINES, Columns, Schema
 from bwsresearch.times import STEP_MS, Ms, next_open, open_times
 
-__all__ = ["ends", "wrong_rows"]
+__all__ = ["are_wrong", "ends", "wrong_rows"]
 
 Rule: TypeAlias = tuple[npt.NDArray[np.bool_], Callable[[int], str]]
 """Which rows break it, and what to say of one of them."""
@@ -29,6 +29,14 @@ def wrong_rows(
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             yield row, say(row)
+
+
+def are_wrong(schema: Schema, interval: Interval | None, columns: Columns) -> npt.NDArray[np.bool_]:
+    """Return which rows break a rule."""
+    found = np.zeros(tables.length(columns), np.bool_)
+    for wrong, _ in _rules(schema, interval, columns):
+        found |= wrong
+    return found
 
 
 def _rules(schema: Schema, interval: Interval | None, columns: Columns) -> Iterator[Rule]:

@@ -1,4 +1,4 @@
-"""Looking after the cache: what it holds, whether it is sound, and removing parts of it."""
+"""Looking after the cache: what it holds, and removing parts of it."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -8,10 +8,8 @@ from typing import Final
 
 import pandas as pd
 
-from bwsresearch import tables
 from bwsresearch.errors import CacheError
 from bwsresearch.store import parquet
-from bwsresearch.store.checks import wrong_rows
 from bwsresearch.store.layout import FILE, TREE, Location, Place
 from bwsresearch.store.parquet import Damaged
 from bwsresearch.store.roots import Entry, Key, Root, Source, root_at
@@ -19,7 +17,7 @@ from bwsresearch.store.spans import union
 from bwsresearch.tables import SCHEMAS
 from bwsresearch.times import as_interval
 
-__all__ = ["check_interval_and_kind", "clear", "held", "info", "places", "series", "verify"]
+__all__ = ["check_interval_and_kind", "clear", "held", "info", "places", "series"]
 
 _COLUMNS: Final = {
     "server": "str",
@@ -150,41 +148,3 @@ def _remove(root: Root, place: Place, files: list[Entry]) -> int:
             "mend its rights"
         ) from error
     return freed
-
-
-def verify(root: Location) -> pd.DataFrame:
-    """Return one row per problem (path, problem); no rows when every file is sound."""
-    home = root_at(root)
-    entries = home.entries(TREE)
-    known = {file.key: place for place, files in held(entries) for file in files}
-    keys = [entry.key for entry in entries]
-    found = [
-        (home.shown(key), problem)
-        for key, source in zip(keys, home.sources(keys), strict=True)
-        for problem in _problems(key, source, known.get(key))
-    ]
-    return pd.DataFrame(found, columns=["path", "problem"], dtype="str")
-
-
-def _problems(key: Key, source: Source | None, place: Place | None) -> Iterator[str]:
-    if place is None or place.kind not in SCHEMAS:
-        yield "no file of this cache; some readers of the folder fail on it, move it away"
-        return
-    schema = SCHEMAS[place.kind]
-    try:
-        found = parquet.read(schema, source)
-    except Damaged as damage:
-        yield f"damaged: {damage}; its rows are fetched again when they are asked for"
-        return
-    if found is None:
-        return  # somebody has cleared it meanwhile
-    columns, footer = tables.from_arrow(schema, found[0]), found[1]
-    times = tables.millis(columns, schema.time)
-    if len(times) and {place.at(int(t)).folder for t in (times.min(), times.max())} != {
-        key.parent.name
-    }:
-        yield f"rows of another {place.unit} than {key.parent.name}"
-    if footer.coverage != union(footer.coverage):
-        yield f"covers {footer.coverage}, which are no ranges in order"
-    for row, problem in wrong_rows(schema, place.interval, columns):
-        yield f"row {row + 1}: {problem}"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bwsresearch.store import Cache
-from bwsresearch.store.upkeep import verify
+from bwsresearch.store.verification import verify
 from bwsresearch.tables import KLINES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to start from")

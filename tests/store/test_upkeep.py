@@ -2,16 +2,14 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
-from bwsresearch.cache import clear, info, path, verify
+from bwsresearch.cache import clear, info, path
 from bwsresearch.errors import CacheError
-from bwsresearch.store import Cache, parquet
+from bwsresearch.store import Cache
 from bwsresearch.store.upkeep import series
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, empty, from_arrow, length, sliced
+from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, length
 
 JANUARY = 1_704_067_200_000
 DAY = 86_400_000
@@ -218,121 +216,7 @@ def test_a_series_that_cannot_be_removed_is_named(filled):
     assert held() == ALL
 
 
-# ---- verify --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rewrite(filled, bars):
-    """Replace January's klines by what a change makes of them; return their path."""
-
-    def changed(change, covered=()):
-        target = filled.root / "v1/production/klines/symbol=BTCUSDT/interval=1m/month=2024-01"
-        columns = bars(JANUARY, JANUARY + DAY)
-        with (target / "part-0.parquet").open("wb") as file:
-            footer = parquet.Footer(covered, "network")
-            parquet.write(KLINES, file, change(columns) or columns, footer)
-        return str(target / "part-0.parquet")
-
-    return changed
-
-
-def problems():
-    return [tuple(row) for row in verify().to_numpy()]
-
-
-@pytest.mark.usefixtures("filled")
-def test_a_sound_cache_has_no_problem():
-    found = verify()
-    assert list(found) == ["path", "problem"]
-    assert len(found) == 0
-
-
-def test_an_empty_cache_has_no_problem(cache_dir):
-    assert problems() == []
-    assert not cache_dir.exists()
-
-
-def test_damage_is_found_wherever_it_is(filled):
-    target = next(p for p in filled.root.rglob("*.parquet") if "ETHUSDT" in str(p))
-    data = bytearray(target.read_bytes())
-    data[len(data) // 2] ^= 4
-    target.write_bytes(data)
-    ((where, problem),) = problems()
-    assert where == str(target)
-    assert problem.startswith("damaged: ")
-    assert target.exists()  # to verify changes nothing
-
-
-def test_rows_of_another_partition_are_found(rewrite, bars):
-    where = rewrite(lambda _: bars(JANUARY + 30 * DAY, JANUARY + 32 * DAY))
-    assert problems() == [(where, "rows of another month than month=2024-01")]
-
-
-def test_rows_out_of_order_are_found(rewrite):
-    def swapped(columns):
-        return sliced(columns, np.r_[0, 2, 1, 3:1440])
-
-    where = rewrite(swapped)
-    assert problems() == [
-        (where, "row 3: open_time is 1704067260000000 after 1704067320000000, must ascend")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "said"),
-    [
-        ("low", 1e9, "are no bar"),
-        ("high", 1.0, "are no bar"),
-        ("close", 1e9, "are no bar"),
-        ("open", np.nan, "open is nan, must be finite and not negative"),
-        ("volume", -1.0, "volume is -1.0, must be finite and not negative"),
-        ("quote_volume", np.inf, "quote_volume is inf, must be finite"),
-        ("trades", -1, "trades is -1, must be finite and not negative"),
-        ("close_time", 5, "close_time 0 is not in the 1m bar that opens at 1704067620000"),
-        ("close_time", (JANUARY + DAY) * 1000, "is not in the 1m bar"),
-        ("open_time", (JANUARY + 7 * 60_000 + 1) * 1000, "is no opening of a 1m bar"),
-    ],
-)
-def test_impossible_bars_are_found(field, value, said, rewrite):
-    def change(columns):
-        columns[field][7] = value
-
-    where = rewrite(change)
-    found = problems()
-    assert {place for place, _ in found} == {where}
-    assert any(problem.startswith("row 8: ") and said in problem for _, problem in found)
-
-
-def test_impossible_aggregates_are_found(filled, ticks):
-    columns = ticks(AGG_TRADES)
-    columns["first_id"][5] = 10**9
-    filled.write(AGG_TRADES, "BTCUSDT", None, columns, (), source="network")
-    assert [p for _, p in problems()] == ["row 6: first_id 1000000000 is above last_id 13"]
-
-
-def test_coverage_that_is_no_range_is_found(rewrite):
-    where = rewrite(dict, covered=((5, 9), (9, 12)))
-    assert problems() == [(where, "covers ((5, 9), (9, 12)), which are no ranges in order")]
-
-
-def test_what_does_not_belong_there_is_found_and_shown_by_nothing_else(filled):
-    top = filled.root / "v1"
-    sound = next(top.rglob("*.parquet"))
-    alien = [
-        top / "production" / "klines" / ".DS_Store",
-        top / "production" / "klines" / "symbol=X" / "part-0.parquet",
-        top / "production" / "klines" / "symbol=X" / "interval=1x" / "year=2024" / "part-0.parquet",
-        top / "notes.txt",
-    ]
-    for place in alien:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(sound, place)
-    found = problems()
-    assert {where for where, _ in found} == {str(place) for place in alien}
-    assert all(problem.startswith("no file of this cache") for _, problem in found)
-    assert held() == ALL
-    clear()
-    assert sorted(p for p in top.rglob("*") if p.is_file()) == sorted(alien)
+# ---- series --------------------------------------------------------------------------------------
 
 
 def test_series_are_told_with_their_files_oldest_first(filled):
@@ -342,12 +226,3 @@ def test_series_are_told_with_their_files_oldest_first(filled):
     months = [p.parent.name for p in found["production", "BTCUSDT", "1m"]]
     assert months == ["month=2024-01", "month=2024-02"]
     assert len(found) == 5  # trades and aggregates share server, symbol and no interval
-
-
-def test_a_file_without_rows_is_sound(filled):
-    filled.write(KLINES, "NEWUSDT", "1m", empty(KLINES), ((0, JANUARY),), source="network")
-    assert problems() == []
-    line = info().set_index("symbol").loc["NEWUSDT"]
-    assert (line["rows"], line["end"]) == (0, pd.Timestamp("2024-01-01", tz="UTC"))
-    written = next(p for p in filled.root.rglob("*.parquet") if "NEWUSDT" in str(p))
-    assert len(from_arrow(KLINES, pq.ParquetFile(written).read())["close"]) == 0

@@ -1,0 +1,209 @@
+"""Whether the cache is sound: every file read, every row checked, files held against each other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from bwsresearch import tables
+from bwsresearch.store import parquet
+from bwsresearch.store.checks import wrong_rows
+from bwsresearch.store.holes import Holes
+from bwsresearch.store.layout import TREE, Location, Partition, Place
+from bwsresearch.store.parquet import Damaged, Footer, Misplaced
+from bwsresearch.store.roots import Entry, Key, Root, Source, root_at
+from bwsresearch.store.spans import Spans, clip, union
+from bwsresearch.store.upkeep import held
+from bwsresearch.tables import SCHEMAS, Columns, Schema
+from bwsresearch.times import iso
+
+__all__ = ["Series", "What", "all_series", "foreign", "inside", "shared", "verify"]
+
+What: TypeAlias = Literal["damage", "gap", "overlap", "foreign", "misplaced"]
+"""What is wrong; a gap is no error: the exchange had outages."""
+
+_COLUMNS: Final = ("path", "problem", "what")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a file."""
+
+    what: What
+    key: Key
+    text: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of one series that are in their places, oldest first, each with its time."""
+
+    place: Place
+    schema: Schema
+    files: list[tuple[Key, Partition]]
+
+    def until_ms(self, at: int) -> int:
+        """Return up to where the file number `at` may cover: to the next one."""
+        return self.files[at + 1][1].start_ms if at + 1 < len(self.files) else 2**47
+
+
+def all_series(entries: Sequence[Entry]) -> list[Series]:
+    """Return the series that files in order of their names make up; other files are left out."""
+    found = []
+    for place, files in held(entries):
+        placed = [(file.key, _partition(place, file.key)) for file in files]
+        known = [(key, partition) for key, partition in placed if partition is not None]
+        if place.kind in SCHEMAS and known:
+            found.append(Series(place, SCHEMAS[place.kind], known))
+    return found
+
+
+def _partition(place: Place, key: Key) -> Partition | None:
+    try:
+        return place.partition(key.parent.name)
+    except ValueError:
+        return None
+
+
+def foreign(entries: Sequence[Entry], series: Sequence[Series]) -> list[Key]:
+    """Return the files that belong to no series."""
+    known = {key for one in series for key, _ in one.files}
+    return [entry.key for entry in entries if entry.key not in known]
+
+
+def verify(root: Location) -> pd.DataFrame:
+    """Return one row per problem: path, problem, what; no rows when every file is sound."""
+    home = root_at(root)
+    entries = home.entries(TREE)
+    series = all_series(entries)
+    problems = [
+        Problem(
+            "foreign",
+            key,
+            "no file of this cache; some readers of the folder fail on it, move it away",
+        )
+        for key in foreign(entries, series)
+    ]
+    for one in series:
+        problems += _Check(home, one).problems()
+    problems.sort(key=lambda problem: problem.key)
+    lines = [(home.shown(problem.key), problem.text, problem.what) for problem in problems]
+    return pd.DataFrame(lines, columns=list(_COLUMNS), dtype="str")
+
+
+@dataclass
+class _Check:
+    """One look at one series: a file's rows are in memory at a time."""
+
+    root: Root
+    series: Series
+
+    def problems(self) -> Iterator[Problem]:
+        """Return what is wrong with the files, and between them."""
+        holes = Holes(self.series.schema, self.series.place.interval)
+        ranges: list[tuple[Key, int, int]] = []
+        keys = [key for key, _ in self.series.files]
+        for at, source in enumerate(self.root.sources(keys)):
+            try:
+                found = parquet.read(self.series.schema, source, series=self.series.place.name)
+            except Damaged as damage:
+                yield _damaged(keys[at], damage)
+                continue
+            if found is None:
+                continue  # somebody has cleared it meanwhile
+            columns, footer = tables.from_arrow(self.series.schema, found[0]), found[1]
+            yield from self._problems(at, columns, footer)
+            covered = clip(union(footer.coverage), -(2**50), self.series.until_ms(at))
+            holes.add(inside(self.series, at, columns), covered, footer.empty)
+            if tables.length(columns):
+                own = columns[self.series.schema.key]
+                ranges.append((keys[at], int(own.min()), int(own.max())))
+        yield from self._gaps(holes.found())
+        yield from self._shared(ranges)
+
+    def _problems(self, at: int, columns: Columns, footer: Footer) -> Iterator[Problem]:
+        """Return what is wrong with a file that can be read."""
+        key, partition = self.series.files[at]
+        place, coverage = self.series.place, footer.coverage
+        times = tables.millis(columns, self.series.schema.time)
+        if len(times) and not partition.start_ms <= times.min() <= times.max() < partition.end_ms:
+            yield Problem("misplaced", key, f"rows of another {place.unit} than {partition.folder}")
+        if coverage != union(coverage):
+            yield Problem("damage", key, f"covers {coverage}, which are no ranges in order")
+        elif coverage and coverage[0][0] < partition.start_ms:
+            text = f"covers time from {iso(coverage[0][0])} on, before its own {place.unit}"
+            yield Problem("misplaced", key, text)
+        until = self.series.until_ms(at)
+        if coverage and max(end for _, end in coverage) > until:
+            following = self.series.files[at + 1][1].folder
+            yield Problem("overlap", key, f"covers time of {following} too, which has its own file")
+        for row, text in wrong_rows(self.series.schema, place.interval, columns):
+            yield Problem("damage", key, f"row {row + 1}: {text}")
+
+    def _gaps(self, holes: Spans) -> Iterator[Problem]:
+        starts = [partition.start_ms for _, partition in self.series.files]
+        for start, end in holes:
+            at = max(int(np.searchsorted(starts, start, side="right")) - 1, 0)
+            rows = "bars" if self.series.place.interval else "ids"
+            text = (
+                f"{rows} are missing from {iso(start)} to {iso(end)}, which is covered; "
+                "`bwsresearch cache repair` asks for them"
+            )
+            yield Problem("gap", self.series.files[at][0], text)
+
+    def _shared(self, ranges: Sequence[tuple[Key, int, int]]) -> Iterator[Problem]:
+        """Return the files that hold a row that another one holds as well."""
+        for one, other in _meeting(ranges):
+            if keys := shared(self.root, self.series, one, other):
+                name = self.series.schema.key
+                more = f", and {len(keys) - 1:,} more" if len(keys) > 1 else ""
+                text = f"{name} {keys[0]} is in {one.parent.name} too{more}"
+                yield Problem("overlap", other, text)
+
+
+def _meeting(ranges: Sequence[tuple[Key, int, int]]) -> Iterator[tuple[Key, Key]]:
+    """Return the pairs of files whose ranges of keys meet."""
+    by_first = sorted(ranges, key=itemgetter(1))
+    for at, (one, _, last) in enumerate(by_first):
+        for other, low, _ in by_first[at + 1 :]:
+            if low > last:
+                break
+            yield one, other
+
+
+def _damaged(key: Key, damage: Damaged) -> Problem:
+    if isinstance(damage, Misplaced):
+        return Problem("misplaced", key, f"{damage}")
+    return Problem(
+        "damage", key, f"damaged: {damage}; its rows are fetched again when they are asked for"
+    )
+
+
+def inside(series: Series, at: int, columns: Columns) -> Columns:
+    """Return the rows that are in the right file, sorted, each once."""
+    _, partition = series.files[at]
+    rows = tables.unique(series.schema, columns)
+    times = tables.millis(rows, series.schema.time)
+    is_own = (times >= partition.start_ms) & (times < partition.end_ms)
+    return rows if is_own.all() else tables.sliced(rows, is_own)
+
+
+def shared(root: Root, series: Series, one: Key, other: Key) -> list[int]:
+    """Return the keys that two sound files both hold, ascending; a book's change is told by all of it."""
+    first, second = (_keys(series, source) for source in root.sources([one, other]))
+    common = first.merge(second, how="inner", on=list(series.schema.order))
+    return sorted(int(key) for key in common[series.schema.key].unique())
+
+
+def _keys(series: Series, source: Source | None) -> pd.DataFrame:
+    try:
+        found = parquet.read(series.schema, source)
+    except Damaged:
+        found = None
+    columns = (
+        tables.empty(series.schema) if found is None else tables.from_arrow(series.schema, found[0])
+    )
+    return pd.DataFrame({name: columns[name] for name in series.schema.order})
