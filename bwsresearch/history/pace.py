@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -39,6 +40,8 @@ class ServerPace:
 
     client: AsyncClient
     timeout_s: float
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     _server_ms: float = 0.0
     _monotonic_s: float | None = None
     _wall_s: float = 0.0
@@ -47,13 +50,13 @@ class ServerPace:
     async def now(self) -> int:
         if self._monotonic_s is None or self._has_slept(self._monotonic_s):
             await self._ask()
-        elif time.monotonic() - self._monotonic_s > _GOOD_FOR_S and self._asking is None:
+        elif self.monotonic() - self._monotonic_s > _GOOD_FOR_S and self._asking is None:
             # Old, but right to some milliseconds: nothing waits for a better one.
             self._asking = asyncio.ensure_future(self._ask_again())
         return self.about()
 
     def about(self) -> int:
-        return int(self._server_ms + (time.monotonic() - (self._monotonic_s or 0.0)) * 1000)
+        return int(self._server_ms + (self.monotonic() - (self._monotonic_s or 0.0)) * 1000)
 
     async def until(self, time_ms: int) -> None:
         while (left := time_ms - self.about()) > 0:  # noqa: ASYNC110 - no event tells of a time
@@ -64,7 +67,7 @@ class ServerPace:
 
     def _has_slept(self, since_s: float) -> bool:
         # The monotonic clock stands still while a machine sleeps.
-        passed, wall = time.monotonic() - since_s, time.time() - self._wall_s
+        passed, wall = self.monotonic() - since_s, self.wall() - self._wall_s
         return abs(passed - wall) > _DISAGREE_S
 
     async def _ask_again(self) -> None:
@@ -73,9 +76,9 @@ class ServerPace:
         self._asking = None
 
     async def _ask(self) -> None:
-        before = time.monotonic()
+        before = self.monotonic()
         server_ms = (await self.client.call(Time(), timeout=self.timeout_s)).server_time
-        after = time.monotonic()
+        after = self.monotonic()
         # The reply was on its way for about half of the time.
         self._server_ms = server_ms + (after - before) * 500
-        self._monotonic_s, self._wall_s = after, time.time()
+        self._monotonic_s, self._wall_s = after, self.wall()
