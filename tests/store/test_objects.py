@@ -614,3 +614,34 @@ def test_what_needs_a_folder_says_so(chosen):
             CacheError, match=f"needs a cache in a folder, BWS_CACHE_DIR is {chosen}"
         ):
             call()
+
+
+def test_what_a_bucket_holds_is_told_and_served_by_the_command_line(url, cache_dir, remote, bars):
+    day = bars(JANUARY, JANUARY + DAY, "1h")
+    write(remote, day, ((JANUARY, JANUARY + DAY),), "1h")
+    command = [sys.executable, "-m", "bwsresearch"]
+    listed = subprocess.run(
+        [*command, "cache", "info", "--cache", url], capture_output=True, text=True, check=True
+    )
+    assert "BTCUSDT" in listed.stdout
+    serve = [*command, "serve", "--port", "0", "--market", "cache", "--cache", url]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            place = server.stdout.readline().removeprefix("listening on ").strip()
+            with bws.connect(place) as client:
+                found = bws.klines(
+                    "BTCUSDT", "1h", start="2024-01-01", end="2024-01-02", client=client
+                )
+        finally:
+            server.terminate()
+    assert found["close"].tolist() == day["close"].tolist()
+    assert cache_dir.is_dir()  # what was pulled here went into the folder
+
+
+def test_a_folder_needs_nothing_of_object_storage(cache_dir):
+    script = f"""
+import sys
+{READ}
+assert not {{"fsspec", "s3fs", "botocore", "aiohttp"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script, str(cache_dir)], check=True)
