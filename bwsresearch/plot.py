@@ -26,10 +26,13 @@ __all__ = [
     "exposure",
     "figure",
     "fills",
+    "heat",
     "panels",
     "png",
     "price",
+    "quotes",
     "shown",
+    "spread",
     "thinned",
     "worth",
 ]
@@ -40,6 +43,7 @@ Stamps: TypeAlias = npt.NDArray[np.datetime64]
 _STRIPS: Final = 1_500
 _BLUE, _GREY, _GREEN, _RED = "#3b82f6", "#8a8f98", "#089981", "#e0475b"
 _INK, _DARK = "#e6edf3", "#0d1117"
+_UNKNOWN: Final = "#d5d8dd"
 _MANY_FILLS: Final = 400
 """More markers than this hide the price that they stand on."""
 _WIDE_RANGE: Final = 10.0
@@ -207,6 +211,52 @@ def depth(ax: "Axes", book: Any) -> "Axes":
     _dress(ax, f"{book.attrs.get('symbol', 'Book')} depth", "cumulated qty, base")
     ax.set_ylim(bottom=0.0)
     _legend(ax)
+    return ax
+
+
+def heat(
+    axes: "list[Axes]", times: Stamps, prices: Floats, sizes: Floats, titles: tuple[str, str]
+) -> "Axes":
+    """Colour what rests at a price over time in the first of `axes`; its scale lies beside them all.
+
+    `times` and `prices` are the edges of the cells of `sizes` (time, price); NaN is grey, which is not
+    the colour of 0. `titles` are the picture's and the scale's.
+    """
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - heavy
+
+    ax, some = axes[0], sizes[sizes > 0]
+    ax.set_facecolor(_UNKNOWN)
+    if len(some):
+        low, high = (float(part) for part in np.quantile(some, [0.02, 0.995]))
+        top = max(high, low * 10.0)
+        shown = np.where(sizes < low, low, sizes).T
+        mesh = ax.pcolormesh(
+            times, prices, shown, cmap="Blues", norm="log", vmin=low, vmax=top, rasterized=True
+        )
+        bar = ax.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=40)
+        bar.set_label(titles[1])
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(_plain))
+        bar.ax.yaxis.set_minor_formatter(FuncFormatter(_plain) if top < low * 30 else "")
+    _dress(ax, titles[0], "price, quote")
+    ax.grid(visible=False)
+    ax.margins(x=0.0)
+    return ax
+
+
+def quotes(ax: "Axes", best: "dict[str, tuple[Stamps, Floats]]") -> "Axes":
+    """Draw lines that stand until the next value: of best asks, best bids and their middle."""
+    for (name, line), colour in zip(best.items(), (_RED, _GREEN, _DARK), strict=True):
+        width = 0.6 if colour == _DARK else 1.0
+        ax.plot(*line, color=colour, linewidth=width, drawstyle="steps-post", label=name)
+    _legend(ax)
+    return ax
+
+
+def spread(ax: "Axes", stamps: Stamps, values: Floats, usual: float) -> "Axes":
+    """Draw the distance from bid to ask, and say which is usual."""
+    ax.plot(stamps, values, color=_BLUE, linewidth=0.8, drawstyle="steps-post")
+    _dress(ax, f"Spread, median {_plain(usual)}", "quote")
+    ax.set_ylim(bottom=0.0, top=float(np.nanmax(values)) * 1.1)
     return ax
 
 

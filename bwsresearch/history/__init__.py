@@ -2,6 +2,7 @@
 
 from bwsresearch.history import account, bars, books, pulls, snapshots, ticks
 from bwsresearch.history.blocking import blocking
+from bwsresearch.history.liquidity import plot_depth_history
 from bwsresearch.history.recorder import Recorder, record_depth
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "depth_history",
     "klines",
     "my_trades",
+    "plot_depth_history",
     "pull",
     "record_depth",
     "trades",
