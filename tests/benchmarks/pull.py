@@ -26,10 +26,10 @@ MINUTE_MS = 60_000
 YEAR = 525_600
 
 
-def columns(bars: int = YEAR, seed: int = 1):
+def columns(bars: int = YEAR, seed: int = 1, start_ms: int = START_MS):
     """A year of 1m klines that look like those of a liquid symbol; the same every time."""
     draw = np.random.default_rng(seed)
-    opens = START_MS + MINUTE_MS * np.arange(bars, dtype=np.int64)
+    opens = start_ms + MINUTE_MS * np.arange(bars, dtype=np.int64)
     close = np.round(30_000 * np.exp(np.cumsum(draw.normal(0, 4e-4, bars))), 2)
     first = np.concatenate([[30_000.0], close[:-1]])
     spread = np.round(np.abs(draw.normal(0, 6.0, (2, bars))), 2)

@@ -24,9 +24,10 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pull import MINUTE_MS, START_MS, YEAR, columns, measured
+from pull import MINUTE_MS, YEAR, columns, measured
 
 DAY = 1440
+START_MS = 1_577_836_800_000  # 2020-01-01: five years of it are over
 NAMES = [
     f"{name}USDT"
     for name in ["BTC", "ETH", "BNB", "SOL", "XRP", "ADA", "DOGE", "TRX", "LTC", "LINK"]
@@ -51,7 +52,7 @@ def serve(latency_ms: float, weight: int, years: int) -> None:
             refused[minute] += b'"status":429' in answer.text[:200]
             return answer
 
-    recording = Recording({"1m": columns(years * YEAR)})
+    recording = Recording({"1m": columns(years * YEAR, start_ms=START_MS)})
     market = RecordedMarket(dict.fromkeys(NAMES, recording))
     gateway = Counted(market, Config(Limits(weight_per_minute=weight, connections_5m=10**6)))
 
