@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from bwsresearch.local import connect
     from bwsresearch.paper_account import Paper, paper
+    from bwsresearch.sampling import bars
 
 __all__ = [
     "ArchiveError",
@@ -75,6 +76,7 @@ __all__ = [
     "aio",
     "all_orders",
     "backtest",
+    "bars",
     "cache",
     "connect",
     "depth",
@@ -114,6 +116,7 @@ _HOME: Final = {
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
     "backtesting": ("Result", "Rules", "backtest"),
+    "sampling": ("bars",),
     "history": (
         "Recorder",
         "agg_trades",
