@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bwsresearch.history import repair as repairs
+from bwsresearch.history.blocking import blocking
 from bwsresearch.store import Cache, DamagedFileWarning, default_root, queries, upkeep, verification
 from bwsresearch.store.archives import import_archives
 from bwsresearch.store.layout import folder_of
@@ -19,7 +21,19 @@ from bwsresearch.store.layout import folder_of
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DamagedFileWarning", "clear", "import_", "info", "path", "scan", "sql", "verify"]
+__all__ = [
+    "DamagedFileWarning",
+    "clear",
+    "import_",
+    "info",
+    "path",
+    "repair",
+    "scan",
+    "sql",
+    "verify",
+]
+
+repair = blocking(repairs.repair, __name__)
 
 
 def path() -> Path | str:
@@ -30,8 +44,8 @@ def path() -> Path | str:
 def info() -> pd.DataFrame:
     """Return what the cache holds, one row per series.
 
-    Columns: server, kind (klines, aggs, trades, depth, book_tickers), symbol, interval ("" but for
-    klines), rows int64, start and end of what is covered (UTC), mb float64 on disk, path.
+    Columns: server, kind (klines, aggs, trades, depth, book_tickers, books), symbol, interval (""
+    but for klines), rows int64, start and end of what is covered (UTC), mb float64 on disk, path.
     """
     return upkeep.info(default_root())
 
@@ -48,7 +62,7 @@ def scan(
     one series are in the order of time, the order of series is not promised.
 
     Args:
-        kind: "klines", "aggs", "trades", "depth" or "book_tickers".
+        kind: "klines", "aggs", "trades", "depth", "book_tickers" or "books".
         symbol: upper or lower case; all when left out.
         interval: of klines, such as "1h"; all when left out.
         server: whose rows; when left out production's, or those of the only one that is there.
@@ -68,8 +82,8 @@ def scan(
 def sql(statement: str, server: str | None = None) -> pd.DataFrame:
     """Return the answer of DuckDB to a statement over the cached rows of one server.
 
-    There is a view for each kind that is cached: klines, aggs, trades, depth, book_tickers, with the
-    columns of `scan`. Times come as datetime64[us, UTC], and are UTC in the statement too.
+    There is a view for each kind that is cached: klines, aggs, trades, depth, book_tickers, books,
+    with the columns of `scan`. Times come as datetime64[us, UTC], and are UTC in the statement too.
 
         bws.cache.sql("select symbol, max(high) from klines where interval = '1h' group by symbol")
 
@@ -94,7 +108,7 @@ def clear(
     Args:
         symbol: upper or lower case.
         interval: of klines, such as "1h".
-        kind: "klines", "aggs", "trades", "depth" or "book_tickers".
+        kind: "klines", "aggs", "trades", "depth", "book_tickers" or "books".
         server: whose rows: "production", "testnet", "demo", "local-<hash>", host and port.
 
     Raises:

@@ -7,6 +7,7 @@ import pandas as pd
 import typer
 
 from bwsresearch import cache as caches
+from bwsresearch import local
 from bwsresearch.cli.options import CacheDir, use_cache
 
 __all__ = ["EXAMPLES", "app", "import_"]
@@ -16,6 +17,11 @@ Examples:
   bwsresearch import BTCUSDT-1h-2024-12.zip BTCUSDT-trades-2024-12-01.zip
   bwsresearch import klines/BTCUSDT/15m.jsonl.gz
   bwsresearch import rows.csv --symbol BTCUSDT --interval 1h
+"""
+_REPAIR: Final = """\b
+Examples:
+  bwsresearch cache repair
+  bwsresearch cache repair BTCUSDT --interval 1m --server testnet
 """
 _CLEAR: Final = """\b
 Examples:
@@ -84,6 +90,42 @@ def verify(*, cache: CacheDir = None) -> None:
         raise typer.Exit(1)
     found = f", with {gaps:,} gaps" if gaps else ""
     typer.echo(f"{len(caches.info())} series in {caches.path()} are sound{found}")
+
+
+@app.command(epilog=_REPAIR)
+def repair(
+    symbol: Annotated[str | None, typer.Argument(help="All symbols when left out.")] = None,
+    *,
+    interval: Annotated[str | None, typer.Option(help="Of klines.")] = None,
+    kind: Annotated[str | None, typer.Option(help="klines, aggs or trades.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="production, testnet, demo, local or a URL; BWS_SERVER or production."),
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask again for gaps that are known to be empty.")
+    ] = False,
+    cache: CacheDir = None,
+) -> None:
+    """Put damaged files aside, and fetch again just what is damaged or missing."""
+    use_cache(cache)
+    with local.connect(server) as client:
+        table = caches.repair(client, symbol=symbol, interval=interval, kind=kind, refresh=refresh)
+    for _, row in table.iterrows():
+        typer.echo(_mended(row))
+    typer.echo(
+        f"{table['rows_got'].sum():,} rows fetched in {table['requests'].sum():,} requests"
+        if len(table)
+        else f"there is nothing to mend in {caches.path()}"
+    )
+
+
+def _mended(row: pd.Series) -> str:
+    if pd.isna(row["start"]):
+        return f"{row['what']}: {row['path']} {row['done']}"
+    name = f"{row['symbol']} {row['interval'] or row['kind']}"
+    span = f"{row['start']:%Y-%m-%d %H:%M:%S} to {row['end']:%Y-%m-%d %H:%M:%S}"
+    return f"{row['what']}: {name} {span} {row['done']}, {row['rows_got']:,} rows"
 
 
 @app.command(epilog=_CLEAR)

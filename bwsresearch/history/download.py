@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from bwsresearch.local import default_client, server_of
 from bwsresearch.protocol.request import Request
 from bwsresearch.tables import BadRow
 
-__all__ = ["Job", "Lane", "as_in_flight", "as_timeout", "asked", "connection_of"]
+__all__ = ["Job", "Lane", "as_in_flight", "as_timeout", "asked", "connection_of", "counted"]
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ _LEAST_PAUSE_S: Final = 0.1
 """Also when a server says 0: a refused request is never repeated as fast as it can be sent."""
 
 Job = Callable[[], Awaitable[None]]
+
+counted: ContextVar[list[str] | None] = ContextVar("counted", default=None)
+"""Where the methods that are asked for rows are noted, by who wants to know their number."""
 
 
 def as_in_flight(value: object) -> int:
@@ -59,6 +63,8 @@ def connection_of(client: Client | None) -> AsyncClient:
 
 async def asked(client: AsyncClient, request: Request[Any], timeout: float | None) -> bytes:
     """Return the JSON text of a result; what the exchange does not know is named in the error."""
+    if (noted := counted.get()) is not None:
+        noted.append(request.method)
     try:
         return await client.raw(request, timeout=timeout)
     except BadSymbol as error:

@@ -25,7 +25,7 @@ def locked(root: Path, path: Path, timeout_s: float = LOCK_S) -> Iterator[None]:
         CacheError: when another process has held it for `timeout_s` seconds.
     """
     below = path.parent.relative_to(tree(root))
-    name = root / ".locks" / below.with_name(f"{below.name}.lock")
+    name = root / ".locks" / below.parent / f"{below.name}.lock"
     name.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(name, timeout=timeout_s)
     try:

@@ -5,6 +5,7 @@ How it gets into its place is `roots`' business.
 
 import contextlib
 import re
+from collections.abc import Sequence
 from typing import IO, Any, Final
 
 import msgspec
@@ -15,10 +16,10 @@ import pyarrow.parquet as pq
 from bwsresearch import tables
 from bwsresearch.store import seal
 from bwsresearch.store.roots import Source
-from bwsresearch.store.spans import Spans, union
+from bwsresearch.store.spans import Spans, minus, union
 from bwsresearch.tables import KLINES, Columns, Schema
 
-__all__ = ["Damaged", "Footer", "Misplaced", "read", "read_footer", "write"]
+__all__ = ["Damaged", "Footer", "Misplaced", "count", "read", "read_footer", "salvage", "write"]
 
 _KEY: Final = b"bwsresearch"
 _VERSION: Final = 2
@@ -46,6 +47,7 @@ class Footer(msgspec.Struct, frozen=True):
         source: "network", "archive" or "mixed".
         series: the folder of the series below the tree; "" in files that do not tell.
         empty: what was asked for once more since rows seemed to be missing, and is empty, in ms.
+        lost: what was damaged and has not been fetched again yet, in ms.
         version: of this layout.
         rows: how many there are.
     """
@@ -54,16 +56,19 @@ class Footer(msgspec.Struct, frozen=True):
     source: str
     series: str = ""
     empty: Spans = ()
+    lost: Spans = ()
     version: int = _VERSION
     rows: int = 0
 
     def merged(self, added: "Footer") -> "Footer":
         """Return what a file says when rows are added to it."""
+        coverage = union(self.coverage, added.coverage)
         return Footer(
-            union(self.coverage, added.coverage),
+            coverage,
             self.source if self.source == added.source else "mixed",
             added.series,
             union(self.empty, added.empty),
+            minus(union(self.lost, added.lost), coverage),
         )
 
 
@@ -74,8 +79,11 @@ def read(
     end_ms: int = 2**50,
     *,
     series: str = "",
+    columns: Sequence[str] | None = None,
 ) -> tuple[pa.Table, Footer] | None:
     """Return the rows of a file with a time in [start_ms, end_ms), and its footer; None without file.
+
+    With `columns` nothing else is read; the time is one of them.
 
     Raises:
         Damaged: when it is no sound file of this schema, or one of another series than `series`.
@@ -84,13 +92,60 @@ def read(
         if file is None:
             return None
         footer = _footer(file)
-        if series and footer.series not in ("", series):
-            raise Misplaced(f"it is a file of {footer.series}")
-        tables.checked_arrow(schema, file.schema_arrow)
-        table = file.read_row_groups(_groups(file, start_ms * 1000, end_ms * 1000))
-        if any(column.null_count for column in table.columns):
-            raise Damaged("it holds nulls")
+        _check(schema, file, footer, series)
+        groups = _groups(file, start_ms * 1000, end_ms * 1000)
+        table = _sound(file.read_row_groups(groups, columns))
         return _between(schema, table, start_ms * 1000, end_ms * 1000), footer
+
+
+def count(source: Source | None, start_ms: int, end_ms: int) -> int:
+    """Return about how many rows `read` would return, and not fewer; raises Damaged as `read` does."""
+    with _opened(source) as file:
+        if file is None:
+            return 0
+        groups = _groups(file, start_ms * 1000, end_ms * 1000)
+        return sum(file.metadata.row_group(group).num_rows for group in groups)
+
+
+def salvage(
+    schema: Schema, source: Source | None, *, series: str
+) -> tuple[pa.Table, Footer, Spans]:
+    """Return what is sound of a damaged file: rows, its footer, and where the others were.
+
+    That is the first and the last time of every damaged row group, in ms, both inclusive.
+
+    Raises:
+        Damaged: when the footer cannot be trusted, and so nothing can.
+    """
+    with _opened(source) as file:
+        if file is None:
+            raise Damaged("it is not there")
+        footer = _footer(file)
+        if footer.version == _UNSEALED:
+            raise Damaged("its footer has no seal")
+        _check(schema, file, footer, series)
+        parts, lost = [tables.arrow_schema(schema).empty_table()], []
+        for group in range(file.num_row_groups):
+            try:
+                part = _sound(file.read_row_group(group))
+            except (pa.ArrowException, OSError, ValueError, Damaged):
+                times = file.metadata.row_group(group).column(0).statistics
+                lost.append((times.min_raw // 1000, times.max_raw // 1000))
+            else:
+                parts.append(part.replace_schema_metadata(None))
+        return pa.concat_tables(parts), footer, tuple(lost)
+
+
+def _check(schema: Schema, file: "pq.ParquetFile", footer: Footer, series: str) -> None:
+    if series and footer.series not in ("", series):
+        raise Misplaced(f"it is a file of {footer.series}")
+    tables.checked_arrow(schema, file.schema_arrow)
+
+
+def _sound(table: pa.Table) -> pa.Table:
+    if any(column.null_count for column in table.columns):
+        raise Damaged("it holds nulls")
+    return table
 
 
 def read_footer(source: Source | None) -> Footer | None:
@@ -196,7 +251,7 @@ def write(
     schema: Schema, file: IO[bytes], columns: Columns, footer: Footer, *, level: int = _LEVEL
 ) -> None:
     """Write a whole file: rows that are sorted by key, and what it says of itself."""
-    kept = ("coverage", "source", "series", "empty")
+    kept = ("coverage", "source", "series", "empty", "lost")
     record = {"version": _VERSION} | {name: getattr(footer, name) for name in kept}
     table = tables.to_arrow(schema, columns)
     table = table.replace_schema_metadata({_KEY: msgspec.json.encode(record)})

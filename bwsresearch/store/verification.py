@@ -1,7 +1,7 @@
 """Whether the cache is sound: every file read, every row checked, files held against each other."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final, Literal, TypeAlias
 
@@ -20,7 +20,7 @@ from bwsresearch.store.upkeep import held
 from bwsresearch.tables import SCHEMAS, Columns, Schema
 from bwsresearch.times import iso
 
-__all__ = ["Series", "What", "all_series", "foreign", "inside", "shared", "verify"]
+__all__ = ["Series", "Survey", "What", "all_series", "foreign", "verify"]
 
 What: TypeAlias = Literal["damage", "gap", "overlap", "foreign", "misplaced"]
 """What is wrong; a gap is no error: the exchange had outages."""
@@ -48,6 +48,13 @@ class Series:
     def until_ms(self, at: int) -> int:
         """Return up to where the file number `at` may cover: to the next one."""
         return self.files[at + 1][1].start_ms if at + 1 < len(self.files) else 2**47
+
+    def own(self, at: int, columns: Columns) -> Columns:
+        """Return the rows that belong into the file number `at`, sorted, each once."""
+        rows, partition = tables.unique(self.schema, columns), self.files[at][1]
+        times = tables.millis(rows, self.schema.time)
+        is_own = (times >= partition.start_ms) & (times < partition.end_ms)
+        return rows if is_own.all() else tables.sliced(rows, is_own)
 
 
 def all_series(entries: Sequence[Entry]) -> list[Series]:
@@ -95,6 +102,54 @@ def verify(root: Location) -> pd.DataFrame:
 
 
 @dataclass
+class Survey:
+    """One reading of a series, a file at a time; what lies between files is known at its end."""
+
+    root: Root
+    series: Series
+    is_all: bool = False
+    """Whether holes that are known to be empty count as well."""
+    _ranges: list[tuple[Key, int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.holes = Holes(self.series.schema, self.series.place.interval)
+
+    def files(self) -> Iterator[tuple[int, tuple[Columns, Footer] | Damaged]]:
+        """Return what each file holds, or why it cannot be read."""
+        keys, schema = [key for key, _ in self.series.files], self.series.schema
+        for at, source in enumerate(self.root.sources(keys)):
+            try:
+                found = parquet.read(schema, source, series=self.series.place.name)
+            except Damaged as damage:
+                yield at, damage
+                continue
+            if found is not None:  # else somebody has cleared it meanwhile
+                columns, footer = tables.from_arrow(schema, found[0]), found[1]
+                self._take(at, columns, footer)
+                yield at, (columns, footer)
+
+    def _take(self, at: int, columns: Columns, footer: Footer) -> None:
+        covered = clip(union(footer.coverage), -(2**50), self.series.until_ms(at))
+        empty = () if self.is_all else footer.empty
+        self.holes.add(self.series.own(at, columns), covered, empty)
+        if tables.length(columns):
+            keys = columns[self.series.schema.key]
+            self._ranges.append((self.series.files[at][0], int(keys.min()), int(keys.max())))
+
+    def shared(self) -> Iterator[tuple[Key, Key, list[int]]]:
+        """Return two files and the keys that both hold, ascending.
+
+        A change of a book is told by its whole order, not by its key alone.
+        """
+        order = list(self.series.schema.order)
+        for one, other in _meeting(self._ranges):
+            first, second = (_keys(self.series, it) for it in self.root.sources([one, other]))
+            common = first.merge(second, how="inner", on=order)[self.series.schema.key]
+            if len(common):
+                yield one, other, sorted(int(key) for key in common.unique())
+
+
+@dataclass
 class _Check:
     """One look at one series: a file's rows are in memory at a time."""
 
@@ -103,26 +158,17 @@ class _Check:
 
     def problems(self) -> Iterator[Problem]:
         """Return what is wrong with the files, and between them."""
-        holes = Holes(self.series.schema, self.series.place.interval)
-        ranges: list[tuple[Key, int, int]] = []
-        keys = [key for key, _ in self.series.files]
-        for at, source in enumerate(self.root.sources(keys)):
-            try:
-                found = parquet.read(self.series.schema, source, series=self.series.place.name)
-            except Damaged as damage:
-                yield _damaged(keys[at], damage)
-                continue
-            if found is None:
-                continue  # somebody has cleared it meanwhile
-            columns, footer = tables.from_arrow(self.series.schema, found[0]), found[1]
-            yield from self._problems(at, columns, footer)
-            covered = clip(union(footer.coverage), -(2**50), self.series.until_ms(at))
-            holes.add(inside(self.series, at, columns), covered, footer.empty)
-            if tables.length(columns):
-                own = columns[self.series.schema.key]
-                ranges.append((keys[at], int(own.min()), int(own.max())))
-        yield from self._gaps(holes.found())
-        yield from self._shared(ranges)
+        survey = Survey(self.root, self.series)
+        for at, found in survey.files():
+            if isinstance(found, Damaged):
+                yield _damaged(self.series.files[at][0], found)
+            else:
+                yield from self._problems(at, *found)
+        yield from self._gaps(survey.holes.found())
+        for one, other, keys in survey.shared():
+            more = f", and {len(keys) - 1:,} more" if len(keys) > 1 else ""
+            text = f"{self.series.schema.key} {keys[0]} is in {one.parent.name} too{more}"
+            yield Problem("overlap", other, text)
 
     def _problems(self, at: int, columns: Columns, footer: Footer) -> Iterator[Problem]:
         """Return what is wrong with a file that can be read."""
@@ -140,6 +186,9 @@ class _Check:
         if coverage and max(end for _, end in coverage) > until:
             following = self.series.files[at + 1][1].folder
             yield Problem("overlap", key, f"covers time of {following} too, which has its own file")
+        for start, end in footer.lost:
+            text = f"what was damaged from {iso(start)} to {iso(end)} is not fetched again yet"
+            yield Problem("damage", key, text)
         for row, text in wrong_rows(self.series.schema, place.interval, columns):
             yield Problem("damage", key, f"row {row + 1}: {text}")
 
@@ -153,15 +202,6 @@ class _Check:
                 "`bwsresearch cache repair` asks for them"
             )
             yield Problem("gap", self.series.files[at][0], text)
-
-    def _shared(self, ranges: Sequence[tuple[Key, int, int]]) -> Iterator[Problem]:
-        """Return the files that hold a row that another one holds as well."""
-        for one, other in _meeting(ranges):
-            if keys := shared(self.root, self.series, one, other):
-                name = self.series.schema.key
-                more = f", and {len(keys) - 1:,} more" if len(keys) > 1 else ""
-                text = f"{name} {keys[0]} is in {one.parent.name} too{more}"
-                yield Problem("overlap", other, text)
 
 
 def _meeting(ranges: Sequence[tuple[Key, int, int]]) -> Iterator[tuple[Key, Key]]:
@@ -180,22 +220,6 @@ def _damaged(key: Key, damage: Damaged) -> Problem:
     return Problem(
         "damage", key, f"damaged: {damage}; its rows are fetched again when they are asked for"
     )
-
-
-def inside(series: Series, at: int, columns: Columns) -> Columns:
-    """Return the rows that are in the right file, sorted, each once."""
-    _, partition = series.files[at]
-    rows = tables.unique(series.schema, columns)
-    times = tables.millis(rows, series.schema.time)
-    is_own = (times >= partition.start_ms) & (times < partition.end_ms)
-    return rows if is_own.all() else tables.sliced(rows, is_own)
-
-
-def shared(root: Root, series: Series, one: Key, other: Key) -> list[int]:
-    """Return the keys that two sound files both hold, ascending; a book's change is told by all of it."""
-    first, second = (_keys(series, source) for source in root.sources([one, other]))
-    common = first.merge(second, how="inner", on=list(series.schema.order))
-    return sorted(int(key) for key in common[series.schema.key].unique())
 
 
 def _keys(series: Series, source: Source | None) -> pd.DataFrame:

@@ -48,3 +48,32 @@ def test_files_without_rows_and_checksums_are_passed_over(bws, tmp_path):
 
 def test_another_cache_is_used_when_named(bws, tmp_path):
     assert bws("cache", "path", "--cache", tmp_path / "other").out == f"{tmp_path / 'other'}\n"
+
+
+def test_gaps_are_listed_and_are_no_failure(bws, tmp_path, cache_dir):
+    later = ROW.replace("1733011200000", "1733018400000").replace("1733014799999", "1733021999999")
+    file = tmp_path / "BTCUSDT-1h-2024-12.csv"
+    file.write_text(ROW + later)
+    bws("import", file)
+    ran = bws("cache", "verify")
+    assert ran.status == 0
+    said, whole = ran.out.splitlines()
+    assert "bars are missing from 2024-12-01 01:00 to 2024-12-01 02:00" in said
+    assert "`bwsresearch cache repair`" in said
+    assert whole == f"1 series in {cache_dir} are sound, with 1 gaps"
+
+
+def test_a_damaged_file_is_repaired(bws, cache_dir):
+    period = ("--start", "2024-01-01", "--end", "2024-01-02")
+    bws("pull", "BTCUSDT", "--interval", "1h", "--server", "local", *period)
+    ran = bws("cache", "repair", "--server", "local")
+    assert ran.out == f"there is nothing to mend in {cache_dir}\n"
+    stored = next(cache_dir.rglob("*.parquet"))
+    stored.write_bytes(b"PAR1 no more")
+    assert bws("cache", "verify").status == 1
+    ran = bws("cache", "repair", "BTCUSDT", "--interval", "1h", "--server", "local")
+    aside, fetched, summed = ran.out.splitlines()
+    assert aside.startswith(f"damage: {stored} put aside in {cache_dir / '.damaged'}")
+    assert fetched == "damage: BTCUSDT 1h 2024-01-01 00:00:00 to 2025-01-01 00:00:00 fetched, 8,784 rows"  # fmt: skip
+    assert summed == "8,784 rows fetched in 10 requests"
+    assert bws("cache", "verify").out == f"1 series in {cache_dir} are sound\n"
