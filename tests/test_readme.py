@@ -7,6 +7,7 @@ import pytest
 
 import bwsresearch as bws
 from bwsresearch.client.described import method_name
+from bwsresearch.exchange.faults import KINDS
 from bwsresearch.protocol.methods import CATALOGUE
 
 README = Path(__file__).parent.parent / "README.md"
@@ -24,6 +25,11 @@ def methods_table():
 def test_the_table_of_methods_is_that_of_the_catalogue():
     found = re.search(r"<!-- methods -->\n(.*)\n<!-- /methods -->", README.read_text(), re.DOTALL)
     assert found[1] == methods_table()
+
+
+def test_the_table_of_what_goes_wrong_has_every_kind_of_fault_once():
+    rows = re.findall(r"^\| [^|]*\(((?:`\w+` ?)+)\) \|", README.read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(KINDS)
 
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg")
