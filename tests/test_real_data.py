@@ -15,6 +15,8 @@ import pytest
 import bwsresearch as bws
 from bwsresearch import server
 from bwsresearch.client.sync import Client
+from bwsresearch.exchange.faults import Fault, FaultPlan
+from bwsresearch.history.retries import Retries, choose
 from bwsresearch.local import recorded_market
 from bwsresearch.store import Cache, archives
 from bwsresearch.tables import KLINES
@@ -124,6 +126,37 @@ def test_served_bars_come_back_as_the_file_has_them(served, quarters, cache_dir)
     assert again.attrs == frame.attrs | {"source": "cache"}
     assert bws.cache.path() == cache_dir
     assert len(bws.cache.verify()) == 0
+
+
+FAULTS = tuple(
+    Fault(kind, chance=0.03, method="klines", seconds=0.005)
+    for kind in (
+        *("drop_unread", "drop", "drop_after", "refuse", "shutdown", "delay", "fin", "slow_write"),
+        *("noise", "other_json", "cut_json", "cut_frame", "other_result", "other_rows", "disorder"),
+        *("limit", "failure", "skew"),
+    )
+)
+
+
+@pytest.mark.parametrize(("interval", "step"), [("15m", QUARTER), ("1h", HOUR)])
+def test_bars_pulled_through_faults_are_those_of_the_file(interval, step, imported, request):
+    rows = request.getfixturevalue({"15m": "quarters", "1h": "hours"}[interval])
+    gateway = Watched(recorded_market(imported(f"klines/api/BTCUSDT/{interval}.jsonl.gz")))
+    plan = FaultPlan(FAULTS, seed=2)
+    with (
+        server.hosted(gateway, clock=Clock(NOW), faults=plan) as running,
+        Client(running.url) as client,
+    ):
+        # Something goes wrong with two of five requests, and none must be given up.
+        choose(client.aio, Retries(pauses=(0.0,) * 100))
+        span = {"start": rows[0][0], "end": rows[-1][0] + step, "client": client}
+        frame = bws.klines("BTCUSDT", interval, **span)
+        assert_same(frame, bars_of(rows))
+        asked = plan.requests
+        assert_same(bws.klines("BTCUSDT", interval, **span), frame)
+    assert plan.requests == asked
+    assert len(plan.done) > 10
+    assert len(plan.counts) > 6
 
 
 def test_hours_are_the_sums_of_the_served_quarters(served, quarters, hours):
