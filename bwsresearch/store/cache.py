@@ -7,7 +7,7 @@ stretch that was asked for and is empty is covered too. Writers of one file take
 import contextlib
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
@@ -71,26 +71,44 @@ class Cache:
         self._files = root_at(self.root, self.lock_s)
 
     def read(
-        self, schema: Schema, symbol: str, interval: str | None, start_ms: int, end_ms: int
+        self,
+        schema: Schema,
+        symbol: str,
+        interval: str | None,
+        start_ms: int,
+        end_ms: int,
+        *,
+        columns: Collection[str] | None = None,
     ) -> tuple[Columns, Spans]:
         """Return the rows of [start_ms, end_ms) sorted by key, and which of that time is covered.
 
-        A damaged file is put aside with a warning and counts as not covered.
+        A damaged file is put aside with a warning and counts as not covered. With `columns` only the
+        time and these are read.
 
         Raises:
             CacheError: when the folder cannot be read.
         """
         place = self._place(schema, symbol, interval)
-        parts = [tables.arrow_schema(schema).empty_table()]
+        kept = schema if columns is None else schema.only(columns)
         covered: list[Spans] = []
         with _told(f"the cache at {self.root} cannot be read"):
             keys = [_key(place, p) for p in self._present(place, start_ms, end_ms)]
-            for key, source in zip(keys, self._files.sources(keys), strict=True):
-                found = self._sound(schema, place, key, source, start_ms, end_ms)
+            sources = list(self._files.sources(keys))
+            rows = tables.Collected(kept, _count(sources, start_ms, end_ms))
+            read = partial(
+                parquet.read,
+                schema,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                series=place.name,
+                columns=list(kept.dtypes),
+            )
+            for key, source in zip(keys, sources, strict=True):
+                found = self._sound(key, source, read)
                 if found is not None:
-                    parts.append(found[0].replace_schema_metadata(None))
+                    rows.add(found[0])
                     covered.append(clip(found[1].coverage, start_ms, end_ms))
-        return tables.from_arrow(schema, pa.concat_tables(parts)), union(*covered)
+        return rows.columns(), union(*covered)
 
     def stretches(
         self, schema: Schema, symbol: str, interval: str | None, start_ms: int, end_ms: int
@@ -170,22 +188,15 @@ class Cache:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
 
     def _sound(
-        self,
-        schema: Schema,
-        place: Place,
-        key: Key,
-        source: Source | None,
-        start_ms: int,
-        end_ms: int,
-    ) -> tuple[pa.Table, parquet.Footer] | None:
+        self, key: Key, source: Source | None, read: Callable[[Source | None], _Found | None]
+    ) -> _Found | None:
         """Return what a file holds; None when there is none, or a damaged one was put aside."""
-        again = partial(parquet.read, schema, start_ms=start_ms, end_ms=end_ms, series=place.name)
         try:
-            return again(source)
+            return read(source)
         except Damaged:
             pass
         try:
-            return self._told_of_damage(key, lambda turn: _read_or_aside(turn, again))
+            return self._told_of_damage(key, lambda turn: _read_or_aside(turn, read))
         except Unwritable as refused:
             text = f"{self._files.shown(key)} is damaged, and stays where it is: {refused}"
             warnings.warn(DamagedFileWarning(text), stacklevel=3)
@@ -221,6 +232,15 @@ class Cache:
             )
             warnings.warn(warning, stacklevel=4)
         return value
+
+
+def _count(sources: Sequence[Source | None], start_ms: int, end_ms: int) -> int:
+    """Return about how many rows several files have; one alone tells when it is read."""
+    count = 0
+    for source in sources if len(sources) > 1 else ():
+        with contextlib.suppress(Damaged):  # which is told when it is read
+            count += parquet.count(source, start_ms, end_ms)
+    return count
 
 
 def _key(place: Place, partition: Partition) -> Key:

@@ -7,7 +7,7 @@ that rows are the same whether they came as milliseconds, as microseconds or fro
 """
 
 from bwsresearch.tables.accounts import all_orders_frame, my_trades_frame
-from bwsresearch.tables.arrow import arrow_schema, checked_arrow, from_arrow, to_arrow
+from bwsresearch.tables.arrow import Collected, arrow_schema, checked_arrow, from_arrow, to_arrow
 from bwsresearch.tables.books import (
     BOOK_FIELDS,
     books_frame,
@@ -52,6 +52,7 @@ __all__ = [
     "SCHEMAS",
     "TRADES",
     "BadRow",
+    "Collected",
     "Column",
     "Columns",
     "Schema",

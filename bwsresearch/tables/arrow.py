@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from bwsresearch.tables.schemas import Column, Columns, Schema
 
-__all__ = ["arrow_schema", "checked_arrow", "from_arrow", "to_arrow"]
+__all__ = ["Collected", "arrow_schema", "checked_arrow", "from_arrow", "to_arrow"]
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
@@ -55,16 +55,47 @@ def from_arrow(schema: Schema, table: pa.Table) -> Columns:
     Raises:
         ValueError: when a column is missing, has another type or holds nulls.
     """
-    checked_arrow(schema, table.schema)
+    collected = Collected(schema, table.num_rows)
+    collected.add(table)
+    return collected.columns()
+
+
+class Collected:
+    """Arrow tables of one schema one after the other as columns, in the memory of the columns alone.
+
+    `capacity` is how many rows there will be, about; more take a copy.
+    """
+
+    def __init__(self, schema: Schema, capacity: int) -> None:
+        self._schema, self._count = schema, 0
+        self._places = _places(schema, capacity)
+
+    def add(self, table: pa.Table) -> None:
+        """Take the rows of a table; a ValueError as for `from_arrow`."""
+        checked_arrow(self._schema, table.schema)
+        after = self._count + table.num_rows
+        if after > len(self._places[self._schema.time]):
+            former, self._places = self.columns(), _places(self._schema, after)
+            for name, values in former.items():
+                self._places[name][: self._count] = values
+        for name, place in self._places.items():
+            _fill(place[self._count : after], table.column(name), name)
+        self._count = after
+
+    def columns(self) -> Columns:
+        """Return the rows that there are; no rows must be added any more."""
+        return {name: place[: self._count] for name, place in self._places.items()}
+
+
+def _places(schema: Schema, capacity: int) -> Columns:
     eights = [name for name, dtype in schema.dtypes.items() if dtype.itemsize == 8]
     # One block for all: the system hands out a large piece of memory in half the time.
-    block = np.empty((len(eights), table.num_rows), np.int64)
+    block = np.empty((len(eights), capacity), np.int64)
     places = dict(zip(eights, block, strict=True))
     result: Columns = {}
     for name, dtype in schema.dtypes.items():
-        place = places[name] if name in places else np.empty(table.num_rows, dtype)
+        place = places[name] if name in places else np.empty(capacity, dtype)
         result[name] = cast("Column", place.view(dtype))
-        _fill(result[name], table.column(name), name)
     return result
 
 

@@ -1,6 +1,7 @@
 """What rows of each kind consist of: fields, dtypes, index and key."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -52,6 +53,11 @@ class Schema:
     def order(self) -> tuple[str, ...]:
         """All fields that rows are told apart and sorted by, the first counts most."""
         return (self.key, *self.within)
+
+    def only(self, names: Collection[str]) -> "Schema":
+        """Return the schema of rows that have the time and these fields, in the same order."""
+        kept = {n: dtype for n, dtype in self.dtypes.items() if n in names or n == self.time}
+        return replace(self, dtypes=kept, stamps=self.stamps & kept.keys())
 
 
 KLINES: Final = Schema(

@@ -132,6 +132,24 @@ def test_only_what_is_asked_for_is_read(cache, bars, same):
     assert length(read(cache, end, start)[0]) == 0
 
 
+def test_columns_that_are_not_asked_for_are_not_read(cache, ticks, same):
+    columns = ticks(AGG_TRADES, count=5000, step_ms=60_000)
+    write(cache, columns, interval=None, schema=AGG_TRADES)
+    span = (JANUARY, JANUARY + 10 * DAY)
+    for name in files(cache):
+        path = cache.root / "v1" / name
+        with pq.ParquetFile(path) as file:
+            chunk = file.metadata.row_group(0).column(4)
+        assert chunk.path_in_schema == "first_id"
+        content = bytearray(path.read_bytes())
+        content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+        path.write_bytes(content)
+    found, _ = cache.read(AGG_TRADES, "BTCUSDT", None, *span, columns=["qty", "price"])
+    same(found, {name: columns[name] for name in ("time", "price", "qty")})
+    with pytest.warns(DamagedFileWarning):
+        assert length(cache.read(AGG_TRADES, "BTCUSDT", None, *span)[0]) == 0
+
+
 def test_an_empty_answer_is_remembered(cache):
     write(cache, empty(KLINES), ((JANUARY, JANUARY + HOUR),))
     columns, covered = read(cache)

@@ -6,6 +6,7 @@ from bwsresearch.tables import (
     AGG_TRADES,
     SCHEMAS,
     TRADES,
+    Collected,
     arrow_schema,
     checked_arrow,
     empty,
@@ -69,3 +70,27 @@ def test_another_table_is_refused_by_column():
     holes = table.set_column(1, "id", pa.array([1, None]))
     with pytest.raises(ValueError, match="column id holds 1 nulls, must hold none"):
         from_arrow(TRADES, holes)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 5, 100])
+def test_tables_are_collected_one_after_the_other(capacity):
+    table = to_arrow(TRADES, COLUMNS)
+    collected = Collected(TRADES, capacity)
+    for part in (table, table.slice(1), table.slice(0, 0), table):
+        collected.add(part)
+    whole = from_arrow(TRADES, pa.concat_tables([table, table.slice(1), table]))
+    for name, values in collected.columns().items():
+        assert values.dtype == TRADES.dtypes[name]
+        assert values.tobytes() == whole[name].tobytes()
+        assert values.flags.writeable
+
+
+def test_some_fields_are_collected_without_the_others():
+    some = TRADES.only(["qty", "price"])
+    assert list(some.dtypes) == ["time", "price", "qty"]
+    assert some.stamps == {"time"}
+    collected = Collected(some, 0)
+    collected.add(to_arrow(TRADES, COLUMNS).select(["time", "price", "qty"]))
+    assert {name: values.tobytes() for name, values in collected.columns().items()} == {
+        name: COLUMNS[name].tobytes() for name in some.dtypes
+    }
