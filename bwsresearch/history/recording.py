@@ -141,8 +141,8 @@ class Recording:
                 self.missed += (due - at) // step * len(self.plan.symbols)
                 at = due
                 continue
-            self._ask_all(at)
             self._keep(at)
+            self._ask_all(at)
             at += step
 
     async def _begin(self) -> int:
@@ -238,7 +238,7 @@ class Recording:
     async def _keep_now(self, shelf: Shelf, at: int) -> None:
         is_to_merge = at - self._merged_ms >= MERGE_MS
         try:
-            await asyncio.to_thread(shelf.merge if is_to_merge else shelf.flush)
+            await asyncio.to_thread(shelf.merge if is_to_merge else shelf.flush, at)
         except CacheError as error:
             if at - self._flushed_ms > _PATIENCE_MS:
                 raise

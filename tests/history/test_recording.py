@@ -262,7 +262,7 @@ def test_rows_reach_the_disk_in_ten_seconds_and_the_files_in_five_minutes(exchan
         pace.then[first + second * SECOND] = lambda at=second: seen.update({at: held(exchange)})
     run(recording)
     assert (FLUSH_MS, MERGE_MS) == (10_000, 300_000)
-    assert seen == {10: (0, 0), 11: (110, 0), 299: (2910, 0), 301: (0, 3010), 312: (100, 3010)}
+    assert seen == {10: (0, 0), 11: (100, 0), 299: (2900, 0), 301: (0, 3000), 312: (100, 3000)}
     assert held(exchange) == (0, 3200)
     assert list((bws.cache.path() / ".spool").iterdir()) == []
     assert len(times(history(exchange))) == 320
@@ -271,9 +271,9 @@ def test_rows_reach_the_disk_in_ten_seconds_and_the_files_in_five_minutes(exchan
 def test_a_frame_shows_what_is_not_in_the_files_yet(exchange):
     recording, pace, first = record(exchange, 320)
     seen = []
-    pace.then[first + 310 * SECOND] = lambda: seen.append(history(exchange))
+    pace.then[first + 312 * SECOND] = lambda: seen.append(history(exchange))
     run(recording)
-    assert times(seen[0]) == [first + i * SECOND for i in range(301)]
+    assert times(seen[0]) == [first + i * SECOND for i in range(310)]
     assert seen[0].attrs["gaps"] == []
 
 
