@@ -61,9 +61,9 @@ class Bench:
             bws.run(work.__aexit__(None, None, None))
 
     @contextlib.contextmanager
-    def client(self, timeout=20.0, retries=AT_ONCE):
-        with Client(self.running.url, timeout=timeout) as client:
-            choose(client.aio, retries)
+    def client(self):
+        with Client(self.running.url) as client:
+            choose(client.aio, AT_ONCE)
             yield client
 
     def begin(self, *faults):
@@ -107,9 +107,9 @@ def agg_trades(client, start, end, rows=ROWS, cache=True, **options):
     return _pulled(ticks, ask, client, rows, **options)
 
 
-def _pulled(module, ask, client, rows, in_flight=IN_FLIGHT):
+def _pulled(module, ask, client, rows, in_flight=IN_FLIGHT, timeout=None):
     async def work():
-        lane = Lane(client.aio, Progress("", wanted=False), in_flight, page=rows)
+        lane = Lane(client.aio, Progress("", wanted=False), in_flight, timeout, page=rows)
         return await module._frame(ask, lane)
 
     return bws.run(work())

@@ -34,6 +34,8 @@ APART = 67
 """A download meets its fault three times, so many requests apart: 201 of them, with the first one,
 which finds where bars begin."""
 EVER = 10**9
+IMPATIENT_S = 0.5
+"""How long a reply is waited for that never comes."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Case:
 
     faults: Callable[[int], tuple[Fault, ...]]
     error: type[Exception] | None = None
-    timeout: float = 20.0
+    timeout: float | None = None
     step: int = 1
 
     @property
@@ -55,7 +57,7 @@ def places(n):
     return n, n + APART, n + 2 * APART
 
 
-def thrice(kind, other=None, timeout=20.0, **options):
+def thrice(kind, other=None, timeout=None, **options):
     """Three faults in one download; `other` are the options of the second."""
 
     def faults(n, method):
@@ -68,7 +70,7 @@ def thrice(kind, other=None, timeout=20.0, **options):
     return Case(faults, None, timeout)
 
 
-def for_good(kind, error, timeout=20.0, **options):
+def for_good(kind, error, timeout=None, **options):
     """A fault that does not go away."""
 
     def faults(n, method):
@@ -84,8 +86,8 @@ CASES = {
     "refuse": thrice("refuse", times=2),
     "shutdown": thrice("shutdown", other={"seconds": 0.0}, seconds=0.01),
     "delay": thrice("delay", seconds=0.01),
-    "silence": thrice("silence", timeout=0.3),
-    "stuck": thrice("stuck", timeout=0.3, seconds=0.5),
+    "silence": thrice("silence", timeout=IMPATIENT_S),
+    "stuck": thrice("stuck", timeout=IMPATIENT_S, seconds=2 * IMPATIENT_S),
     "fin": thrice("fin"),
     "slow_read": thrice("slow_read", seconds=0.01),
     "slow_write": thrice("slow_write", seconds=0.01),
@@ -104,7 +106,7 @@ CASES = {
     "drop for good": for_good("drop", Disconnected),
     "noise for good": for_good("noise", Disconnected),
     "disorder for good": for_good("disorder", ServerError),
-    "silence for good": for_good("silence", Timeout, timeout=0.3),
+    "silence for good": for_good("silence", Timeout, timeout=IMPATIENT_S),
 }
 
 
@@ -201,7 +203,7 @@ def test_bars_survive_every_fault_at_every_page(name, bars_bench, whole_bars, fr
     before = bars_bench.tasks()
     for n in sample(name, range(1, last + 1, case.step), 1):
         fresh()
-        with bars_bench.client(case.timeout) as client:
+        with bars_bench.client() as client:
             met(bars_bench, case, n, client, whole_bars, counts)
     bars_bench.left(before)
     counts.seconds = time.monotonic() - began
@@ -213,7 +215,7 @@ def met(bench, case, n, client, whole, counts):
     bench.begin(*case.faults(n, "klines"))
     counts.runs += 1
     try:
-        frame = klines(client, START, END)
+        frame = klines(client, START, END, timeout=case.timeout)
     except case.errors:
         counts.mended += 1
         count(bench, counts)
@@ -221,7 +223,8 @@ def met(bench, case, n, client, whole, counts):
     else:
         assert case.error is None, f"no error at {n}"
         assert [deed.nth for deed in bench.plan.done] == list(places(n))
-        assert_only_in_flight_repeats(bench.pages("startTime"), n)
+        if case.timeout is None:  # a busy machine is late too
+            assert_only_in_flight_repeats(bench.pages("startTime"), n)
         assert bench.plan.requests <= 2 + PAGES + 3 * IN_FLIGHT
         counts.equal += 1
         count(bench, counts)
@@ -263,7 +266,7 @@ def test_trades_survive_every_fault(name, trades_bench, fresh):
     end = int(TRADES["time"][-1] // 1000) + 1
     before = bench.tasks()
     bench.begin()
-    with bench.client(case.timeout) as client:
+    with bench.client() as client:
         frame = agg_trades(client, START, end, cache=False)
         pages, whole = len(bench.pages("fromId")), fingerprint(frame)
         assert pages > TRADE_PAGES
@@ -272,7 +275,7 @@ def test_trades_survive_every_fault(name, trades_bench, fresh):
             fresh()
             bench.begin(*case.faults(n, "trades.aggregate"))
             try:
-                frame = agg_trades(client, START, end)
+                frame = agg_trades(client, START, end, timeout=case.timeout)
             except case.errors:
                 bench.begin()
                 frame = agg_trades(client, START, end)
