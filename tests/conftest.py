@@ -24,6 +24,7 @@ def cache_dir(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("BWS_CACHE_DIR", str(folder))
     monkeypatch.setenv("BWS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("BWS_STATE_DIR", str(tmp_path / "state"))
     for name in ("BWS_SERVER", "BWS_API_KEY", "BWS_API_SECRET", "BWS_PRIVATE_KEY"):
         monkeypatch.delenv(name, raising=False)
     return folder

@@ -176,14 +176,19 @@ def test_a_local_exchange_has_limits_too(market):
     bridge = Bridge()
     settings = {"limits": {"weight_per_minute": 10, "ban": {"enabled": True, "after": 1}}}
     gateway = Gateway(market, Config.of(settings))
-    client = Client(local.LocalEndpoint(gateway, lambda: NOW_MS), bridge=bridge)
-    client.depth("BTCUSDT")
-    with pytest.raises(RateLimited):
-        client.depth("BTCUSDT")
-    with pytest.raises(Banned):
-        client.depth("BTCUSDT")
+    endpoint = local.LocalEndpoint(gateway, lambda: NOW_MS)
+    first, second, third, fourth = (Client(endpoint, bridge=bridge) for _ in range(4))
+    first.depth("BTCUSDT")
+    with pytest.raises(RateLimited, match="nothing was sent"):
+        first.depth("BTCUSDT")
+    with pytest.raises(RateLimited, match="Too much"):
+        second.depth("BTCUSDT")
+    with pytest.raises(Banned, match="Way too much"):
+        third.depth("BTCUSDT")
+    with pytest.raises(Banned, match="nothing was sent"):
+        third.ping()
     with pytest.raises(Disconnected, match="IP banned until"):
-        client.ping()
+        fourth.ping()
     bridge.stop()
 
 

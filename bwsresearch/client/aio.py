@@ -5,43 +5,33 @@ connection, orders never.
 """
 
 import asyncio
-import functools
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import msgspec
 
 from bwsresearch.client.access import Access
 from bwsresearch.client.bridge import Bridge, default_bridge
-from bwsresearch.client.connection import Connection
+from bwsresearch.client.calls import Calls, decoded
 from bwsresearch.client.described import described
-from bwsresearch.client.line import Line
+from bwsresearch.client.limits import Limits, Sleep, Told
 from bwsresearch.client.transport import Endpoint
-from bwsresearch.errors import ClockSkew, Disconnected, ServerError, Timeout
+from bwsresearch.errors import ServerError
 from bwsresearch.protocol import methods
-from bwsresearch.protocol.outcomes import lost
 from bwsresearch.protocol.placement import identified
-from bwsresearch.protocol.request import Request, result_type
-from bwsresearch.protocol.results import RateLimit
-from bwsresearch.protocol.session import Reply
+from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.results import ExchangeInfo, RateLimit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["AsyncClient", "decoded"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@functools.cache
-def _decoder(kind: type[Request[Any]]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(result_type(kind))
-
-
-def decoded(request: Request[R], text: bytes) -> R:
-    """Return the JSON text of a result as its record."""
-    return cast("R", _decoder(type(request)).decode(text))  # result_type is R at run time
 
 
 def _wall_ms() -> int:
@@ -71,6 +61,7 @@ class AsyncClient:
         bridge: the thread that holds the connection; the shared one when left out.
         clock: seconds that never run backwards; the age of the connection is measured with it.
         wall: this machine's epoch milliseconds; its distance to the exchange's time is learned.
+        sleep: how the wait for room in the exchange's limits is spent.
     """
 
     def __init__(
@@ -82,13 +73,13 @@ class AsyncClient:
         bridge: Bridge | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = _wall_ms,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.endpoint, self.timeout, self.access = endpoint, _seconds(timeout), access
         self.bridge = bridge or default_bridge()
-        self.limits: dict[tuple[str, str, int], RateLimit] = {}
+        self._limits = Limits(endpoint, wall=wall, sleep=sleep)
+        self._calls = Calls(endpoint, access, self._limits, clock=clock, wall=wall)
         self._wall = wall
-        self._offset_ms: int | None = None
-        self._line = Line(endpoint, access, clock)
 
     ping = _asynchronous(methods.Ping)
     time = _asynchronous(methods.Time)
@@ -131,42 +122,56 @@ class AsyncClient:
             Timeout: no reply within `timeout` seconds, the client's own when left out.
             Disconnected: the connection could not be made, or was lost.
             OutcomeUnknown: an order was sent and not answered; it is never sent again.
+            RateLimited: the exchange's limit is used up for longer than `timeout`; nothing was sent.
             ValueError: a signed request without a key, or an order that is not allowed.
         """
         text = await self.raw(request, timeout=timeout)
         try:
-            return decoded(request, text)
+            result = decoded(request, text)
         except msgspec.DecodeError as fault:
             raise ServerError(
                 f"{self.endpoint.name} sends another result than the API's ({fault})",
                 method=request.method,
                 hint="check the server's address",
             ) from fault
+        if isinstance(result, ExchangeInfo):
+            self._limits.learn(result.rate_limits)
+        return result
 
-    async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
-        """Send a request and return the JSON text of its result; errors as for `call`."""
+    async def raw(
+        self,
+        request: Request[Any],
+        *,
+        timeout: float | None = None,
+        on_wait: Told | None = None,
+    ) -> bytes:
+        """Send a request and return the JSON text of its result; errors as for `call`.
+
+        With `on_wait` it waits for room in the limits as long as that takes, and calls `on_wait`
+        with the seconds now and then, on the bridge's thread. This time is not the reply's.
+        """
         seconds = self.timeout if timeout is None else _seconds(timeout)
         if self.bridge.is_here:
-            return await self._raw(request, seconds)
-        return await self.bridge.await_(self._raw(request, seconds))
+            return await self._raw(request, seconds, on_wait)
+        return await self.bridge.await_(self._raw(request, seconds, on_wait))
 
     async def open(self) -> Mapping[str, str]:
         """Connect unless connected, and return the headers of the server's handshake."""
-        return (await self.bridge.await_(self._line.connected())).headers
+        return (await self.bridge.await_(self._calls.line.connected())).headers
 
     def renew(self, quiet_s: float) -> None:
         """Connect anew for what is asked next, when nothing has come for so many seconds.
 
         What is in flight is waited for on the old connection. Call it on the bridge's thread.
         """
-        link = self._line.usable()
+        link = self._calls.line.usable()
         if link is not None and link.quiet_s >= quiet_s:
             link.retire()
 
     async def close(self) -> None:
         """Close the connection; what is in flight fails, a later request opens a new one."""
         if self.bridge.is_running:
-            await self.bridge.await_(self._line.close())
+            await self.bridge.await_(self._calls.line.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -182,19 +187,21 @@ class AsyncClient:
     @property
     def is_open(self) -> bool:
         """Whether a connection stands, as far as is known without asking."""
-        return self._line.is_open
+        return self._calls.line.is_open
 
     @property
     def weight(self) -> RateLimit | None:
-        """What the last reply said of the request weight, None before the first."""
-        return next(
-            (
-                limit
-                for limit in list(self.limits.values())
-                if limit.rate_limit_type == "REQUEST_WEIGHT"
-            ),
-            None,
-        )
+        """What is used of the request weight now, by all as far as known; None before a reply."""
+        return self._limits.weight
+
+    def limits(self) -> "pd.DataFrame":
+        """Return the limits that the server has told of, one row each, without asking it.
+
+        Columns: rate_limit_type, interval, interval_num, limit, used, left (missing where the server
+        does not tell), resets_at (UTC). The weight is that of all processes of this user.
+        `attrs["banned_until"]` is a UTC time while the server has banned this address, else None.
+        """
+        return self._limits.frame()
 
     def __repr__(self) -> str:
         return f"<AsyncClient {self.state}>"
@@ -204,14 +211,21 @@ class AsyncClient:
         """The server, whether it is connected, and the weight used, in one line."""
         state, used = "open" if self.is_open else "closed", self.weight
         weight = f", weight {used.count}/{used.limit}" if used else ""
-        return f"{self.endpoint.name} {state}{weight}"
+        banned_s = self._limits.banned_s
+        ban = f", banned for {banned_s:.0f} s" if banned_s else ""
+        return f"{self.endpoint.name} {state}{weight}{ban}"
 
-    async def _raw(self, request: Request[Any], seconds: float) -> bytes:
+    async def _raw(
+        self,
+        request: Request[Any],
+        seconds: float,
+        on_wait: Told | None = None,
+    ) -> bytes:
         self.access.check(request, self.endpoint)
         request = self._identified(request)
         number = self.access.record(request, self._wall())
         try:
-            result = await self._result(request, seconds)
+            result = await self._calls.result(request, seconds, on_wait)
         except BaseException as error:  # an interrupt leaves an order behind as well
             self._record(number, error)
             raise
@@ -226,77 +240,18 @@ class AsyncClient:
         if number is not None and self.access.recorder is not None:
             self.access.recorder.answered(number, answer, self._wall())
 
-    async def _result(self, request: Request[Any], seconds: float) -> bytes:
-        sent: list[bool] = []
-        try:
-            async with asyncio.timeout(seconds):
-                reply = await self._reply(request, sent)
-        except TimeoutError:
-            why = f"no reply of {self.endpoint.name} within {seconds:g} s"
-            if sent and not request.is_read:
-                raise lost(request, why) from None
-            raise Timeout(
-                why, method=request.method, hint="try again, or with a longer timeout="
-            ) from None
-        for limit in reply.rate_limits:
-            self.limits[limit.rate_limit_type, limit.interval, limit.interval_num] = limit
-        if reply.error is not None:
-            raise reply.error
-        return bytes(reply.result)
-
-    async def _reply(self, request: Request[Any], sent: list[bool]) -> Reply:
-        link = await self._line.connected()
-        try:
-            return await self._asked(link, request, sent)
-        except Disconnected:
-            # What nobody has seen may be sent again, and so may what only reads.
-            if sent and not request.is_read:
-                raise
-        return await self._asked(await self._line.connected(), request, sent)
-
-    async def _asked(self, link: Connection, request: Request[Any], sent: list[bool]) -> Reply:
-        """Ask on one connection; an order whose connection breaks is an OutcomeUnknown."""
-        is_signed = request.security != "NONE"
-        try:
-            now_ms = await self._now_ms(link) if is_signed else None
-            reply = await link.ask(request, now_ms=now_ms, sent=lambda: sent.append(True))
-            if is_signed and isinstance(reply.error, ClockSkew):
-                # The exchange says that it has done nothing.
-                self._offset_ms = None
-                reply = await link.ask(request, now_ms=await self._now_ms(link))
-        except Disconnected as error:
-            if sent and not request.is_read:
-                raise lost(request, f"connection lost after send ({error.msg})") from error
-            raise
-        return reply
-
     async def learn_time(self) -> None:
         """Learn how far this machine's clock is from the server's."""
-        await self.bridge.await_(self._learnt())
-
-    async def _learnt(self) -> None:
-        await self._now_ms(await self._line.connected())
+        await self.bridge.await_(self._calls.learn_time())
 
     def server_ms(self) -> int:
         """Return the server's epoch milliseconds, as far as they are known without asking."""
-        return self._wall() + (self._offset_ms or 0)
-
-    async def _now_ms(self, link: Connection) -> int:
-        """Return the exchange's time, by this machine's clock and what is known of their distance."""
-        if self._offset_ms is None:
-            before = self._wall()
-            reply = await link.ask(methods.Time())
-            if reply.error is not None:
-                raise reply.error
-            server_ms = decoded(methods.Time(), bytes(reply.result)).server_time
-            # The reply was on its way for about half of the time.
-            self._offset_ms = server_ms - (before + self._wall()) // 2
-        return self._wall() + self._offset_ms
+        return self._calls.server_ms()
 
     @property
     def headers(self) -> Mapping[str, str]:
         """What the server said in the last handshake; empty before the first."""
-        return self._line.headers
+        return self._calls.line.headers
 
 
 def _seconds(timeout: float) -> float:

@@ -12,8 +12,10 @@ from typing import Final
 
 from bwsresearch.client.access import Access
 from bwsresearch.client.connection import Connection
-from bwsresearch.client.transport import Endpoint
+from bwsresearch.client.limits import Limits
+from bwsresearch.client.transport import Endpoint, Transport
 from bwsresearch.errors import BinanceError, Disconnected
+from bwsresearch.protocol.limits import CONNECTION_WEIGHT
 
 __all__ = ["Line"]
 
@@ -27,11 +29,14 @@ class Line:
     Args:
         endpoint: the server.
         access: the key that signs what goes over the line.
+        limits: what the server allows; a connection has its weight too.
         clock: seconds that never run backwards; the age of the connection is measured with it.
     """
 
-    def __init__(self, endpoint: Endpoint, access: Access, clock: Callable[[], float]) -> None:
-        self._endpoint, self._access, self._clock = endpoint, access, clock
+    def __init__(
+        self, endpoint: Endpoint, access: Access, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._endpoint, self._access, self._limits, self._clock = endpoint, access, limits, clock
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._pid = 0
@@ -93,7 +98,7 @@ class Line:
             await link.close()
 
     async def _open(self) -> Connection:
-        transport = await self._endpoint.connect()
+        transport = await self._transport()
         link = Connection(
             transport,
             name=self._endpoint.name,
@@ -103,6 +108,17 @@ class Line:
         )
         self._connection, self._pid = link, os.getpid()
         return link
+
+    async def _transport(self) -> Transport:
+        limits = self._limits
+        charge, sent_ms = limits.charge(CONNECTION_WEIGHT), limits.now_ms()
+        try:
+            return await self._endpoint.connect()
+        except BinanceError as error:
+            limits.refuse(error)
+            raise
+        finally:
+            limits.settle(charge, sent_ms)
 
 
 def _seen(opening: asyncio.Task[Connection]) -> None:

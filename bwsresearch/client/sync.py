@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from bwsresearch.client.access import Access
 from bwsresearch.client.aio import AsyncClient
@@ -12,6 +12,9 @@ from bwsresearch.client.transport import Endpoint, WebSocketEndpoint
 from bwsresearch.protocol import methods
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import RateLimit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Client"]
 
@@ -92,6 +95,7 @@ class Client:
             BinanceError: what the exchange refused, with code and msg.
             Timeout: no reply within `timeout` seconds, the client's own when left out.
             Disconnected: the connection could not be made, or was lost.
+            RateLimited: the exchange's limit is used up for longer than `timeout`; nothing was sent.
         """
         __tracebackhide__ = True
         return self.aio.bridge.call(self.aio.call, request, timeout=timeout)
@@ -118,8 +122,17 @@ class Client:
 
     @property
     def weight(self) -> RateLimit | None:
-        """What the last reply said of the request weight, None before the first."""
+        """What is used of the request weight now, by all as far as known; None before a reply."""
         return self.aio.weight
+
+    def limits(self) -> "pd.DataFrame":
+        """Return the limits that the server has told of, one row each, without asking it.
+
+        Columns: rate_limit_type, interval, interval_num, limit, used, left (missing where the server
+        does not tell), resets_at (UTC). The weight is that of all processes of this user.
+        `attrs["banned_until"]` is a UTC time while the server has banned this address, else None.
+        """
+        return self.aio.limits()
 
     def __enter__(self) -> Self:
         return self

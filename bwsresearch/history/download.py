@@ -1,6 +1,7 @@
 """Many requests as one download: so many in flight, and a pause for all when a limit is reached."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -61,12 +62,17 @@ def connection_of(client: Client | None) -> AsyncClient:
     return chosen.aio
 
 
-async def asked(client: AsyncClient, request: Request[Any], timeout: float | None) -> bytes:
+async def asked(
+    client: AsyncClient,
+    request: Request[Any],
+    timeout: float | None,
+    on_wait: Callable[[float], object] | None = None,
+) -> bytes:
     """Return the JSON text of a result; what the exchange does not know is named in the error."""
     if (noted := counted.get()) is not None:
         noted.append(request.method)
     try:
-        return await client.raw(request, timeout=timeout)
+        return await client.raw(request, timeout=timeout, on_wait=on_wait)
     except BadSymbol as error:
         error.hint = f"{request.sent().get('symbol')} was asked for; {error.hint}"
         raise
@@ -87,6 +93,7 @@ class Lane:
     _: KW_ONLY
     page: int = 1000
     _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _noted_s: float = -math.inf
 
     def __post_init__(self) -> None:
         self._open.set()
@@ -145,10 +152,26 @@ class Lane:
         return await self.answer(partial(server_now, self.client, self.timeout))
 
     async def _timed(self, request: Request[Any]) -> bytes:
+        waits: list[float] = []
+
+        def note(seconds: float) -> None:
+            waits.append(seconds)
+            self._note_wait(seconds)
+
         began_s = time.monotonic()
-        text = await asked(self.client, request, self.timeout)
-        self._window.replied(time.monotonic() - began_s)
+        text = await asked(self.client, request, self.timeout, note)
+        if not waits:
+            self._window.replied(time.monotonic() - began_s)
         return text
+
+    def _note_wait(self, seconds: float) -> None:
+        """Say once a second for all that the limit is waited for."""
+        if (now_s := time.monotonic()) < self._noted_s + 1:
+            return
+        self._noted_s = now_s
+        used = self.client.weight
+        full = f"weight {used.count:,}/{used.limit:,} used, " if used else ""
+        self.progress.note(f"{full}waiting {seconds:.0f} s")
 
     async def _pause(self, seconds: float) -> None:
         if not self._open.is_set():

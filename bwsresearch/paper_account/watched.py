@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.bridge import Bridge
-from bwsresearch.client.connection import Connection
+from bwsresearch.client.limits import Told
 from bwsresearch.errors import BadParameter, BadSymbol, BinanceError, Disconnected, RateLimited
 from bwsresearch.exchange.office import JournalFailure, Office
 from bwsresearch.exchange.trading.liquidity import MarketEvent, Print
@@ -54,6 +54,7 @@ class Watched(AsyncClient):
         bridge: Bridge | None = None,
     ) -> None:
         super().__init__(endpoint, timeout=timeout, bridge=bridge)
+        self._calls.exact = endpoint.clock
         self.office, self._now, self._source = office, endpoint.clock, source
         self._watch = None if source is None else Watch(source.client, endpoint.clock, timeout)
         self._task: asyncio.Task[None] | None = None
@@ -66,7 +67,12 @@ class Watched(AsyncClient):
         """What the watched server said in its handshake."""
         return super().headers if self._source is None else self._source.client.headers
 
-    async def _raw(self, request: Request[Any], seconds: float) -> bytes:
+    async def _raw(
+        self,
+        request: Request[Any],
+        seconds: float,
+        on_wait: Told | None = None,
+    ) -> bytes:
         if self.is_closed:
             raise Disconnected(
                 "the paper account is closed",
@@ -76,7 +82,7 @@ class Watched(AsyncClient):
         if self._source is None or request.security not in ("NONE", "TRADE", "USER_DATA"):
             return await self._answered(request, seconds)
         if request.security == "NONE":
-            return await self._source.client.raw(request, timeout=seconds)
+            return await self._source.client.raw(request, timeout=seconds, on_wait=on_wait)
         symbol = getattr(request, "symbol", None)
         if request.security == "TRADE":
             await asyncio.sleep(self.office.entry_ms / 1000)
@@ -100,10 +106,6 @@ class Watched(AsyncClient):
     def _identified(self, request: Request[Any]) -> Request[Any]:
         # No reply is lost in a process, and ids of the exchange's choice are the same every time.
         return request
-
-    async def _now_ms(self, link: Connection) -> int:
-        del link
-        return self._now()
 
     # ---- the market --------------------------------------------------------------------------
 
@@ -221,7 +223,7 @@ class Watched(AsyncClient):
         if task is not None and task.get_loop() is asyncio.get_running_loop():
             task.cancel()
             await asyncio.wait({task})
-        await self._line.close()
+        await self._calls.line.close()
         self.office.close()
 
     def abandon(self) -> None:

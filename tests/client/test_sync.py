@@ -85,5 +85,5 @@ def test_weight_is_shared_with_the_twin(exchange, connected):
     client = connected(exchange.url)
     assert client.weight is None
     client.klines("BTCUSDT", "1h")
-    assert client.weight is client.aio.weight
+    assert client.weight == client.aio.weight
     assert client.weight.count == 4

@@ -219,17 +219,25 @@ async def test_too_many_connections_are_a_429_with_the_time_to_wait(hosted, conn
     assert await first.aio.ping() == results.Ping()
 
 
-async def test_a_banned_address_is_a_418_with_the_time_to_wait(hosted, connected):
+async def test_a_banned_address_is_a_418_with_the_time_to_wait(
+    hosted, connected, tmp_path, monkeypatch
+):
     ban = {"enabled": True, "after": 1}
     exchange = hosted({"limits": {"weight_per_minute": 6, "ban": ban}})
-    client = connected(exchange.url)
+
+    machines = iter("abc")
+
+    def connected_elsewhere():
+        """Connect from another machine behind the same address."""
+        monkeypatch.setenv("BWS_STATE_DIR", str(tmp_path / next(machines)))
+        return connected(exchange.url)
+
     with pytest.raises(RateLimited):
-        await client.aio.depth("BTCUSDT")
+        await connected_elsewhere().aio.depth("BTCUSDT")
     with pytest.raises(Banned):
-        await client.aio.depth("BTCUSDT")
-    other = connected(exchange.url)
+        await connected_elsewhere().aio.depth("BTCUSDT")
     with pytest.raises(Banned) as caught:
-        await other.aio.ping()
+        await connected_elsewhere().aio.ping()
     assert_clear(caught.value, "ws://127.0.0.1", "IP banned until")
     assert (caught.value.status, caught.value.retry_after) == (418, 120.0)
 

@@ -6,12 +6,15 @@ import pytest
 
 import bwsresearch as bws
 from bwsresearch import server
+from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import Banned, Disconnected, RateLimited, ServerError, Timeout
 from bwsresearch.exchange.config import Config, Limits
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
 from bwsresearch.history import bars as history_bars
 from bwsresearch.history import ticks as history_ticks
+from bwsresearch.history.download import Lane
+from bwsresearch.history.progress import Progress
 from bwsresearch.local import LocalEndpoint
 from bwsresearch.protocol.methods import Klines
 
@@ -185,6 +188,7 @@ def test_a_failure_keeps_the_pages_before_it_and_the_next_call_fetches_the_rest(
     assert kept() == 7000
     exchange.gateway.interfere = None
     exchange.gateway.calls.clear()
+    exchange.clock.now_ms += 120_000  # a ban is over by then
     frame = pull(exchange)
     starts = sorted(int(page["startTime"]) for page in exchange.pages())
     assert starts == [START + page * 1000 * MINUTE for page in range(7, PAGES)]
@@ -336,6 +340,27 @@ def test_a_pause_is_told_on_the_bar(exchange, capsys):
     exchange.nth(FIRST_PAGES, limited)
     assert_whole(pull(exchange, in_flight=1, progress=True))
     assert "limit reached, waiting 0 s" in capsys.readouterr().err
+
+
+def test_a_window_that_is_full_is_waited_for_and_told_on_the_bar(market, capsys):
+    clock, refused = Clock(NOW // MINUTE * MINUTE + 20_000), []
+    gateway = Watched(market, Config(Limits(weight_per_minute=60)))
+    gateway.after = lambda answer: refused.append(b'"status":429' in answer.text)
+
+    async def sleep(seconds):
+        clock.now_ms += round(seconds * 1000)
+
+    async def work():
+        client = AsyncClient(LocalEndpoint(gateway, clock), sleep=sleep)
+        with Progress("", wanted=True) as shown:
+            shown.expect(40)
+            lane = Lane(client, shown)
+            for _ in range(40):
+                await lane.text(Klines("BTCUSDT", "1m"))
+
+    scenario(work())
+    assert refused == [False] * 40
+    assert "weight 56/60 used, waiting 40 s" in capsys.readouterr().err
 
 
 def test_a_connection_that_drops_in_the_middle_goes_unnoticed(market):
