@@ -34,8 +34,11 @@ async def fill_bars(bars: Sequence[Bars], lane: Lane, now_ms: int | None) -> Non
 
 async def fill_trades(
     kind: Kind, several: Sequence[Series], want: Range, lane: Lane, now_ms: int | None
-) -> None:
-    """Fetch the trades of [want) that the cache does not have, as `fill_bars` does."""
+) -> int | None:
+    """Fetch the trades of [want) that the cache does not have, as `fill_bars` does.
+
+    Return the server's time, `now_ms` when nothing was missing.
+    """
     lacking: list[tuple[Series, Spans]] = []
 
     async def recall(series: Series) -> None:
@@ -45,7 +48,7 @@ async def fill_trades(
 
     await lane.run(partial(recall, series) for series in several)
     if not lacking:
-        return
+        return now_ms
     now = await lane.now() if now_ms is None else now_ms
     runs = [
         Run(kind, lane, series, start, end, now - _SETTLED_MS)
@@ -56,3 +59,4 @@ async def fill_trades(
     lane.progress.expect(sum(run.pages for run in runs))
     await lane.run(job for run in runs for job in run.jobs())
     await lane.run(series.flush for series, _ in lacking)
+    return now

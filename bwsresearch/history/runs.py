@@ -97,6 +97,7 @@ class Run:
         if self._first == self._after and self._final_ms > self.start_ms:
             nothing = tables.empty(self.kind.schema)
             await self.series.add(nothing, ((self.start_ms, self._final_ms),))
+        self.series.expected += self.pages
 
     @property
     def _final_ms(self) -> int:
@@ -149,6 +150,9 @@ class Run:
         self._times[first] = int(times[0]), int(times[max(0, held - 1)])
         self.lane.arrived(held)
         await self.series.add(columns, self._covered(first))
+        self.series.expected -= 1
+        if not self.series.expected:
+            await self.series.flush()
 
     def _covered(self, page: int) -> Spans:
         """Return the time that is complete with this page and the unbroken pages around it.

@@ -168,3 +168,16 @@ def test_an_empty_range_is_an_empty_row(market):
 async def test_it_can_be_awaited(market):
     done = await bws.aio.pull("BTCUSDT", "1m", client=market.client, **SPAN)
     assert done["rows"].tolist() == [1500]
+
+
+def test_trades_of_a_symbol_are_written_before_those_of_the_next_are_asked_for(exchange):
+    held = []
+
+    def look(call):
+        if dict(call.params).get("symbol") == "ETHUSDT" and "fromId" in dict(call.params):
+            held.append(bws.cache.info()["symbol"].tolist())
+
+    exchange.gateway.interfere = look
+    span = {"start": START, "end": START + HOUR, "client": exchange.client, "in_flight": 1}
+    bws.pull(["BTCUSDT", "ETHUSDT"], "agg_trades", **span)
+    assert held[0] == ["BTCUSDT"]

@@ -317,6 +317,87 @@ def test_missing_ids_are_gaps():
         ]
 
 
+@pytest.mark.parametrize("cache", [True, False, "refresh"])
+@pytest.mark.parametrize(("call", "whole"), [(bws.trades, WHOLE), (bws.agg_trades, AGGREGATES)])
+def test_some_columns_are_those_of_the_whole_frame(exchange, call, whole, cache):
+    span = {"start": START, "end": LAST + 1, "client": exchange.client, "cache": cache}
+    every = call("BTCUSDT", **span)
+    for names in (["qty", "price"], ["id"], ["is_buyer_maker", "id"]):
+        bws.cache.clear()
+        for _ in range(2):
+            some = call("BTCUSDT", columns=names, **span)
+            assert_same(some, every[[name for name in every if name in names]])
+            assert some.attrs["gaps"] == []
+    assert_same(call("BTCUSDT", **span), every)
+    newest = call("BTCUSDT", columns=["price"], client=exchange.client)
+    assert_same(newest, whole[["price"]].iloc[-1000:])
+
+
+def test_missing_ids_are_gaps_without_the_ids_too():
+    exchange = recorded(trades=without(ticks(5000, START), *range(1500, 1600)))
+    span = {"start": START, "end": START + DAY, "client": exchange.client}
+    gaps = bws.trades("BTCUSDT", **span).attrs["gaps"]
+    assert len(gaps) == 1
+    assert bws.trades("BTCUSDT", columns=["price"], **span).attrs["gaps"] == gaps
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ([], r"columns is \[\], must be some of id price qty quote_qty is_buyer_maker"),
+        (["price", "time"], "must be some of id price"),
+        (["volume"], "must be some of id price"),
+        ([None], "must be some of id price"),
+    ],
+)
+def test_columns_that_there_are_not_are_refused_in_a_line(exchange, columns, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        bws.trades("BTCUSDT", columns=columns, client=exchange.client)
+    assert "\n" not in str(caught.value)
+    for wrong in ("price", 5):
+        with pytest.raises(TypeError, match="must be a list such as"):
+            bws.trades("BTCUSDT", columns=wrong, client=exchange.client)
+    assert exchange.gateway.calls == []
+
+
+def test_a_range_that_is_not_over_says_up_to_when_it_is_known(exchange):
+    for _ in range(2):
+        frame = bws.trades("BTCUSDT", start=START, end=NOW + DAY, client=exchange.client)
+        assert NOW <= frame.attrs["until"] < NOW + DAY
+        for end in (NOW, LAST):
+            frame = bws.trades("BTCUSDT", start=START, end=end, client=exchange.client)
+            assert "until" not in frame.attrs
+
+
+@pytest.mark.parametrize("broken", ["", ".locks"])
+def test_a_cache_that_cannot_be_used_costs_a_warning_and_no_row(exchange, cache_dir, broken):
+    span = {"start": START, "end": LAST + 1, "client": exchange.client}
+    (cache_dir / broken).parent.mkdir(exist_ok=True)
+    (cache_dir / broken).write_text("a file where a folder should be")
+    for columns in (None, ["price"]):
+        with pytest.warns(RuntimeWarning, match=f"{cache_dir}.*the rows are returned, not kept"):
+            frame = bws.trades("BTCUSDT", columns=columns, **span)
+        assert_same(frame, WHOLE if columns is None else WHOLE[columns])
+        assert frame.attrs["source"] == "network"
+
+
+def test_files_that_are_lost_while_others_are_fetched_are_fetched_again():
+    columns = ticks(4000, START + DAY - 15_000)
+    exchange = recorded(trades=columns)
+    times = columns["time"] // 1000
+    assert times[1000] < START + DAY < times[-1000]
+    bws.trades("BTCUSDT", start=START, end=START + DAY, client=exchange.client)
+    (file,) = bws.cache.path().rglob("*.parquet")
+
+    whole = bws.trades(
+        "BTCUSDT", start=START, end=int(times[-1]) + 1, cache=False, client=exchange.client
+    )
+    exchange.nth(1, lambda _: file.unlink(), method="trades.historical")
+    frame = bws.trades("BTCUSDT", start=START, end=int(times[-1]) + 1, client=exchange.client)
+    assert_same(frame, whole)
+    assert file.exists()
+
+
 AGGREGATE = {"a": 5, "p": "1.0", "q": "1.0", "f": 9, "l": 9, "T": START, "m": True, "M": True}
 TRADE = {
     "id": 5, "price": "1.0", "qty": "1.0", "quoteQty": "1.0", "time": START, "isBuyerMaker": True,
