@@ -81,7 +81,7 @@ class Fault:
         times: how many handshakes are refused.
 
     Raises:
-        ValueError: for a kind that does not exist, or without one of the three.
+        ValueError: for a kind that does not exist, or without just one of the three.
     """
 
     kind: Kind
@@ -98,6 +98,10 @@ class Fault:
             raise ValueError(f"kind is {self.kind!r}, must be one of {', '.join(KINDS)}")
         if sum(one is not None for one in (self.at, self.every, self.chance)) != 1:
             raise ValueError(f"{self.kind} happens at no certain request; give at, every or chance")
+        if self.every is not None and self.every < 1:
+            raise ValueError(f"every is {self.every}, must be 1 or more requests")
+        if self.chance is not None and not 0 <= self.chance <= 1:
+            raise ValueError(f"chance is {self.chance}, must be 0 to 1")
 
     @property
     def is_executed(self) -> bool:
