@@ -167,7 +167,7 @@ def test_a_fault_that_cannot_be_meant_is_refused():
             ValueError, match=r"^drop happens at no certain request; give at, every"
         ):
             Fault("drop", **when)
-    with pytest.raises(ValueError, match="^every is 0, must be 1 or more requests$"):
+    with pytest.raises(ValueError, match=r"^every is 0, must be 1 or more requests$"):
         Fault("drop", every=0)
     with pytest.raises(ValueError, match=r"^chance is 1.5, must be 0 to 1$"):
         Fault("drop", chance=1.5)
