@@ -17,7 +17,8 @@ from bwsresearch.client.access import Access
 from bwsresearch.client.bridge import Bridge, default_bridge
 from bwsresearch.client.calls import Calls, decoded
 from bwsresearch.client.described import described
-from bwsresearch.client.limits import Limits, Sleep, Told
+from bwsresearch.client.limits import Limits
+from bwsresearch.client.patience import Sleep, Told
 from bwsresearch.client.transport import Endpoint
 from bwsresearch.errors import ServerError
 from bwsresearch.protocol import methods

@@ -12,7 +12,7 @@ Source: web-socket-api.md, "Rate limits".
 
 import functools
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import msgspec
 
@@ -225,8 +225,11 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True):
 
     # ---- what the server says ----------------------------------------------------------------
 
-    def told(self, limit: RateLimit, interval: LimitInterval) -> None:
-        """Take the limit from a reply or from exchangeInfo."""
+    def told(self, limit: RateLimit) -> None:
+        """Take the limit from a reply or from exchangeInfo, unless its window is not known here."""
+        interval = next((one for one in get_args(LimitInterval) if one == limit.interval), None)
+        if interval is None:
+            return
         if (interval, limit.interval_num) != (self.interval, self.interval_num):
             self.interval, self.interval_num, self.window = interval, limit.interval_num, -1
         self.limit, self.is_told = limit.limit, True

@@ -14,8 +14,9 @@ import msgspec
 from bwsresearch.client.access import Access
 from bwsresearch.client.budget import Charge
 from bwsresearch.client.connection import Connection
-from bwsresearch.client.limits import Limits, Told, Wait
+from bwsresearch.client.limits import Limits
 from bwsresearch.client.line import Line
+from bwsresearch.client.patience import Told, Wait
 from bwsresearch.client.transport import Endpoint
 from bwsresearch.errors import BinanceError, ClockSkew, Disconnected, Timeout
 from bwsresearch.protocol.methods import Time

@@ -7,18 +7,18 @@ nothing leaves, not even a handshake, until it is over.
 
 import asyncio
 import datetime as dt
-import functools
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from bwsresearch.client.budget import ALWAYS_MS, Budget, Charge
 from bwsresearch.client.ledger import Ledger, path_of
+from bwsresearch.client.patience import Sleep, Wait
 from bwsresearch.client.transport import Endpoint
 from bwsresearch.errors import Banned, BinanceError, RateLimited
-from bwsresearch.protocol.limits import LimitInterval
 from bwsresearch.protocol.methods import Time
 from bwsresearch.protocol.request import Request
 from bwsresearch.protocol.results import RateLimit, ServerTime
@@ -27,24 +27,21 @@ from bwsresearch.protocol.session import Reply
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Limits", "Sleep", "Told", "Wait"]
+__all__ = ["Limits"]
 
 T = TypeVar("T")
-
-Sleep = Callable[[float], Awaitable[object]]
-Told = Callable[[float], object]
-"""Is told for how many seconds a request waits."""
 
 _AGAIN_S: Final = 0.002
 _TURNS: Final = 1000
 """So often a turn is tried for: some ten microseconds are a turn, two seconds are a fault."""
 _SLICE_S: Final = 2.0
 """A wait looks up now and then: a machine may have slept."""
+_LEARNING_S: Final = 10.0
+"""Others wait so long for who asks for the time; a fork may have left that one behind."""
 _BAN_S: Final = 120.0
 """The shortest ban, where the server does not say for how long."""
 _TOO_MUCH: Final = -1003
 """The weight is used up; other 429s are about orders and connections, which reads are none of."""
-_INTERVALS: Final[tuple[LimitInterval, ...]] = get_args(LimitInterval)
 _MICROSECONDS: Final = 10**14
 """Epoch milliseconds reach it in the year 5138; a connection may have asked for microseconds."""
 
@@ -54,34 +51,6 @@ class _Timed(Protocol):
     """An endpoint in this process: its time is read, and nobody else asks it."""
 
     clock: Callable[[], int]
-
-
-@dataclass(slots=True)
-class Wait:
-    """How one request waits: at most `seconds` in all, or without bound when somebody is `told`.
-
-    The time does not count for the `deadline` of its reply.
-    """
-
-    seconds: float
-    deadline: asyncio.Timeout
-    told: Told | None
-    waited: float = 0.0
-
-    def allows(self, seconds: float) -> bool:
-        """Whether it may wait so much longer."""
-        return self.told is not None or self.waited + seconds <= self.seconds
-
-    async def spend(self, seconds: float, sleep: Sleep) -> None:
-        """Let the time pass."""
-        self.waited += seconds
-        loop, end = asyncio.get_running_loop(), self.deadline.when()
-        began = loop.time()
-        self.deadline.reschedule(None)
-        try:
-            await sleep(seconds)
-        finally:
-            self.deadline.reschedule(None if end is None else end + loop.time() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +82,7 @@ class Limits:
             self._ledger = Ledger(None, Budget(learned_ms=ALWAYS_MS))
         else:
             self._ledger = Ledger(path_of(endpoint.name))
-        self._is_learning = False
+        self._learning_s = -math.inf
         self._told: dict[tuple[str, str, int], tuple[RateLimit, int]] = {}
 
     # ---- before a request --------------------------------------------------------------------
@@ -144,11 +113,17 @@ class Limits:
         Raises:
             Banned: while the server has banned this address.
         """
-        self.check(self._ledger.look())
-        done = self._ledger.turn(lambda budget: budget.charge(weight, self.now_ms()))
-        return done or Charge(weight, window=-1)  # the reply will tell
 
-    def check(self, budget: Budget) -> None:
+        def act(budget: Budget) -> Charge:
+            self._check(budget)
+            return budget.charge(weight, self.now_ms())
+
+        if (done := self._ledger.turn(act)) is not None:
+            return done
+        self._check(self._ledger.look())
+        return Charge(weight, window=-1)  # the reply will tell
+
+    def _check(self, budget: Budget) -> None:
         """Raise Banned while the server has banned this address."""
         if left := budget.banned_ms(self.now_ms()):
             until = _stamp(self.now_ms() + left)
@@ -160,7 +135,7 @@ class Limits:
             )
 
     def _entered(self, budget: Budget, weight: int) -> Charge | _Full:
-        self.check(budget)
+        self._check(budget)
         now_ms = self.now_ms()
         wait_ms = budget.wait_ms(weight, now_ms)
         is_far = 2 * (budget.used + weight) < budget.limit
@@ -178,17 +153,18 @@ class Limits:
         return await self._taken(act)
 
     async def _learned(self, learn: Callable[[], Awaitable[None]]) -> None:
-        if self._is_learning:
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._learning_s + _LEARNING_S:
             await self._sleep(_AGAIN_S)
             return
-        self._is_learning = True
+        self._learning_s = now_s
         try:
             await learn()
         except RateLimited as error:
             if error.retry_after is None:
                 raise
         finally:
-            self._is_learning = False
+            self._learning_s = -math.inf
 
     async def _stands_still(self, request: Request[Any], wait: Wait, full: _Full) -> bool:
         """Wait, and return whether the clock does not: the server may say what it thinks of it."""
@@ -212,14 +188,14 @@ class Limits:
     def settle(self, charge: Charge, sent_ms: int, reply: Reply | None = None) -> None:
         """Take note of a reply to what left at `sent_ms`, None when it was lost or tells nothing."""
         got_ms = self.now_ms()
-        told = () if reply is None else reply.rate_limits
-        self.learn(told)
-        weight = next((one for one in told if one.rate_limit_type == "REQUEST_WEIGHT"), None)
+        weight = None if reply is None else self._noted(reply.rate_limits)
         server_ms = None if reply is None else _server_ms(reply)
 
         def act(budget: Budget) -> None:
             if server_ms is not None:
                 budget.learn_time(server_ms, sent_ms, got_ms)
+            if weight is not None:
+                budget.told(weight)
             budget.settle(charge, sent_ms, got_ms, weight.count if weight else None)
 
         self._ledger.note(act)
@@ -239,19 +215,21 @@ class Limits:
 
     def learn(self, limits: Iterable[RateLimit]) -> None:
         """Take limits from a reply or from exchangeInfo."""
+        if (weight := self._noted(limits)) is not None:
+            self._ledger.note(lambda budget: budget.told(weight))
+
+    def _noted(self, limits: Iterable[RateLimit]) -> RateLimit | None:
+        """Keep limits for those who want to see them, and return that of the weight."""
+        weight, now_ms = None, self.now_ms()
         for limit in limits:
             name = (limit.rate_limit_type, limit.interval, limit.interval_num)
             if limit.count is not None or name not in self._told:
-                self._told[name] = limit, self.server_ms()
-            interval = next((one for one in _INTERVALS if one == limit.interval), None)
-            if limit.rate_limit_type == "REQUEST_WEIGHT" and interval is not None:
-                self._ledger.note(functools.partial(_told, limit, interval))
+                self._told[name] = limit, now_ms
+            if weight is None and limit.rate_limit_type == "REQUEST_WEIGHT":
+                weight = limit
+        return weight
 
     # ---- what is known -----------------------------------------------------------------------
-
-    def server_ms(self) -> int:
-        """Return the server's time as far as it is known without asking."""
-        return self._ledger.look().server_ms(self.now_ms())
 
     @property
     def weight(self) -> RateLimit | None:
@@ -271,15 +249,16 @@ class Limits:
         """Return the limits that are known, one row each."""
         from bwsresearch.tables.limits import limits_frame  # noqa: PLC0415 - pandas is heavy
 
-        now_ms, weight = self.server_ms(), self.weight
-        told = [] if weight is None else [(weight, now_ms)]
-        told += [one for name, one in sorted(self._told.items()) if name[0] != "REQUEST_WEIGHT"]
+        now_ms, weight = self.now_ms(), self.weight
+        ahead_ms = self._ledger.look().server_ms(now_ms) - now_ms
+        told = [] if weight is None else [(weight, now_ms + ahead_ms)]
+        told += [
+            (limit, at_ms + ahead_ms)
+            for name, (limit, at_ms) in sorted(self._told.items())
+            if name[0] != "REQUEST_WEIGHT"
+        ]
         ban = _stamp(self.now_ms() + int(self.banned_s * 1000)) if self.banned_s else None
-        return limits_frame(told, now_ms, {"server": self._name, "banned_until": ban})
-
-
-def _told(limit: RateLimit, interval: LimitInterval, budget: Budget) -> None:
-    budget.told(limit, interval)
+        return limits_frame(told, now_ms + ahead_ms, {"server": self._name, "banned_until": ban})
 
 
 def _server_ms(reply: Reply) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.bridge import Bridge
-from bwsresearch.client.limits import Told
+from bwsresearch.client.patience import Told
 from bwsresearch.errors import BadParameter, BadSymbol, BinanceError, Disconnected, RateLimited
 from bwsresearch.exchange.office import JournalFailure, Office
 from bwsresearch.exchange.trading.liquidity import MarketEvent, Print

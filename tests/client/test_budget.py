@@ -138,7 +138,7 @@ def test_reads_wait_as_long_as_the_server_says():
 def test_the_limit_and_its_window_are_what_the_server_says():
     budget = known()
     budget.charge(50, START + 5000)
-    budget.told(RateLimit("REQUEST_WEIGHT", "SECOND", 10, 300), "SECOND")
+    budget.told(RateLimit("REQUEST_WEIGHT", "SECOND", 10, 300))
     assert (budget.limit, budget.rule.window_ms, budget.is_told) == (300, 10_000, True)
     budget.turn(START + 5000)
     budget.charge(297, START + 5000)

@@ -13,7 +13,7 @@ import pytest
 from bwsresearch import server
 from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.ledger import path_of
-from bwsresearch.client.limits import Wait
+from bwsresearch.client.patience import Wait
 from bwsresearch.client.transport import WebSocketEndpoint
 from bwsresearch.errors import Banned, BinanceError, RateLimited
 from bwsresearch.exchange.config import Config
