@@ -22,8 +22,8 @@ from .lab import Clock, Watched
 
 ROWS = 10
 IN_FLIGHT = 16
-AT_ONCE = Retries(pauses=(0.0, 0.0, 0.0))
-"""Pauses that take no time."""
+AT_ONCE = Retries(pauses=(0.0, 0.0, 0.0), silences=3)
+"""Pauses that take no time; what is asked again after a silence may meet the next one."""
 
 
 def fingerprint(frame):

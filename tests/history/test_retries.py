@@ -12,7 +12,6 @@ from bwsresearch.exchange.faults import Fault, FaultPlan
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
 from bwsresearch.history.retries import Retries, choose
 
-from .faulty import AT_ONCE
 from .lab import MINUTE, NOW, Clock, Exchange, Watched, bars, refusal, result, ticks
 
 START = 1_704_067_200_000  # 2024-01-01
@@ -161,7 +160,7 @@ class _Faulty:
 
     def __enter__(self):
         self.client = Client(self.hosted.__enter__().url)
-        choose(self.client.aio, AT_ONCE)
+        choose(self.client.aio, Retries())
         return self.client
 
     def __exit__(self, *error):
