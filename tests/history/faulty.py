@@ -103,7 +103,7 @@ def klines(client, start, end, rows=ROWS, interval="1m", cache=True, **options):
 
 
 def agg_trades(client, start, end, rows=ROWS, cache=True, **options):
-    ask = ticks._Ask.of(AGGREGATES, "BTCUSDT", Span(start, end, None), None, cache)
+    ask = ticks._Ask.of(AGGREGATES, "BTCUSDT", Span(start, end, None), None, None, cache)
     return _pulled(ticks, ask, client, rows, **options)
 
 
