@@ -22,7 +22,7 @@ from bwsresearch.store.layout import TREE
 from bwsresearch.store.mending import Mended, is_askable, mend, move_foreign, settle
 from bwsresearch.store.roots import Key, Root, root_at
 from bwsresearch.store.spans import minus, union
-from bwsresearch.store.upkeep import check_interval_and_kind
+from bwsresearch.store.upkeep import Wanted
 from bwsresearch.store.verification import Series, Survey, What, all_series
 from bwsresearch.tables import AGG_TRADES
 from bwsresearch.times import opens
@@ -83,38 +83,22 @@ def repair(
         Disconnected, Timeout, Banned, ServerError: what was not asked for yet, the next call asks for.
     """
     __tracebackhide__ = True
-    check_interval_and_kind(interval, kind)
     shown = Progress("repair", wanted=progress)
     lane = Lane(connection_of(client), shown, as_in_flight(in_flight), as_timeout(timeout))
-    only = _Only(None if symbol is None else as_symbol(symbol), interval, kind)
+    only = Wanted(None if symbol is None else as_symbol(symbol), interval, kind)
     return _repaired(only, lane, client, refresh=refresh)
 
 
-@dataclass(frozen=True)
-class _Only:
-    """Which series are meant."""
-
-    symbol: str | None
-    interval: str | None
-    kind: str | None
-
-    def holds(self, series: Series) -> bool:
-        """Whether a series is meant."""
-        place = series.place
-        wanted = ((self.symbol, place.symbol), (self.interval, place.interval), (self.kind, place.kind))  # fmt: skip
-        return all(value in (None, has) for value, has in wanted)
-
-
 async def _repaired(
-    only: _Only, lane: Lane, client: Client | None, *, refresh: bool
+    only: Wanted, lane: Lane, client: Client | None, *, refresh: bool
 ) -> pd.DataFrame:
     server, root = await lane.server(), root_at(default_root())
     lines: list[list[object]] = []
-    if only == _Only(None, None, None):
+    if only == Wanted():
         moved = await asyncio.to_thread(lambda: list(move_foreign(root, server)))
         lines += [_line(root, None, one) for one in moved]
     entries = await asyncio.to_thread(root.entries, TREE)
-    meant = [s for s in all_series(entries) if s.place.server == server and only.holds(s)]
+    meant = [s for s in all_series(entries) if s.place.server == server and only.holds(s.place)]
     for series in meant:
         work = _Work(root, series, lane, client)
         await work.do(refresh=refresh)

@@ -6,12 +6,13 @@ stretch that was asked for and is empty is covered too. Writers of one file take
 
 import contextlib
 import warnings
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -149,7 +150,8 @@ class Cache:
         times, covered = tables.millis(rows, schema.time), union(covered)
         is_ascending = bool((times[1:] >= times[:-1]).all())
         with _told(f"the cache at {self.root} cannot be written"):
-            files = self._touched(place, times, covered)
+            names = self._names(place)
+            files, is_fresh = _touched(place, names, times, covered), False
             for at, partition in enumerate(files):
                 own = tables.sliced(rows, _inside(times, partition, is_ascending=is_ascending))
                 until_ms = files[at + 1].start_ms if at + 1 < len(files) else _LAST_MS
@@ -157,24 +159,12 @@ class Cache:
                 if tables.length(own) or spans:
                     known = clip(union(empty), partition.start_ms, until_ms)
                     added = parquet.Footer(spans, source, place.name, known)
-                    self._merge(schema, place, partition, own, added)
-
-    def _touched(self, place: Place, times: Ms, covered: Spans) -> list[Partition]:
-        """Return the files that rows and coverage go to, in order of time.
-
-        A stretch without rows may be years long: its coverage goes to the file where it begins, and
-        to those that lie in it, not to an empty file for every day.
-        """
-        step_ms = HOUR_MS if place.unit == "hour" else DAY_MS
-        steps = times // step_ms
-        steps = steps[np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))]
-        found = {place.at(int(step) * step_ms) for step in steps}
-        names = self._names(place) if covered else []
-        for start_ms, end_ms in covered:
-            found.add(place.at(start_ms))
-            present = _overlapping(place, names, start_ms, end_ms)
-            found.update(p for p in present if p.end_ms > start_ms)
-        return sorted(found, key=lambda partition: partition.start_ms)
+                    was_fresh, is_fresh = (
+                        is_fresh,
+                        self._merge(schema, place, partition, own, added),
+                    )
+                    if is_fresh and not was_fresh:
+                        self._make_room(schema, place, partition, names)
 
     def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
         return _overlapping(place, self._names(place), start_ms, end_ms)
@@ -209,8 +199,10 @@ class Cache:
         partition: Partition,
         columns: Columns,
         added: parquet.Footer,
-    ) -> None:
-        def merged(turn: Turn) -> tuple[None, _Aside | None]:
+    ) -> bool:
+        """Add rows to a file, and return whether there was none."""
+
+        def merged(turn: Turn) -> tuple[bool, _Aside | None]:
             old, aside = _read_or_aside(turn, partial(parquet.read, schema, series=place.name))
             rows, footer = columns, added
             if old is not None:
@@ -218,9 +210,39 @@ class Cache:
                 footer = old[1].merged(added)
             rows = tables.unique(schema, rows)
             turn.put(lambda file: parquet.write(schema, file, rows, footer))
-            return None, aside
+            return old is None and aside is None, aside
 
-        self._told_of_damage(_key(place, partition), merged)
+        return self._told_of_damage(_key(place, partition), merged)
+
+    def _make_room(
+        self, schema: Schema, place: Place, fresh: Partition, names: Sequence[str]
+    ) -> None:
+        """Let a fresh file say what the one before it said of this time, and of what comes behind.
+
+        That one claimed that nothing is here. It would claim so still if the fresh file were lost.
+        """
+        at = bisect_left(names, fresh.folder)
+        before = [TREE / place.folder / name / FILE for name in names[max(at - 1, 0) : at]]
+        for key, end in zip(before, self._files.ends(before), strict=True):
+            with contextlib.suppress(
+                Damaged, ValueError
+            ):  # what is told when it is read, or not ours
+                footer = parquet.read_footer(end)
+                if footer is None:
+                    known = self._names(place)
+                    if (
+                        key.parent.name not in known
+                    ):  # it was taken into the one before it meanwhile
+                        self._make_room(schema, place, fresh, known)
+                elif clip(footer.coverage, fresh.start_ms, _LAST_MS):
+                    others = [name for name in names[at : at + 2] if name != fresh.folder]
+                    following = [place.partition(name).start_ms for name in others[:1]]
+                    until_ms = min(following, default=_LAST_MS)
+                    passed_on = clip(footer.coverage, fresh.end_ms, until_ms)
+                    if passed_on:
+                        added = parquet.Footer(passed_on, footer.source, place.name)
+                        self._merge(schema, place, fresh, tables.empty(schema), added)
+                    self._files.turn(key, partial(_cut, schema, place, fresh.start_ms))
 
     def _told_of_damage(self, key: Key, change: Callable[[Turn], tuple[T, _Aside | None]]) -> T:
         """Take a turn at a file; warn of what was put aside by it."""
@@ -241,6 +263,33 @@ def _count(sources: Sequence[Source | None], start_ms: int, end_ms: int) -> int:
         with contextlib.suppress(Damaged):  # which is told when it is read
             count += parquet.count(source, start_ms, end_ms)
     return count
+
+
+def _touched(place: Place, names: Sequence[str], times: Ms, covered: Spans) -> list[Partition]:
+    """Return the files that rows and coverage go to, in order of time.
+
+    A stretch without rows may be years long: its coverage goes to the file where it begins, and
+    to those that lie in it, not to an empty file for every day.
+    """
+    step_ms = HOUR_MS if place.unit == "hour" else DAY_MS
+    steps = times // step_ms
+    steps = steps[np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))]
+    found = {place.at(int(step) * step_ms) for step in steps}
+    for start_ms, end_ms in covered:
+        found.add(place.at(start_ms))
+        present = _overlapping(place, names, start_ms, end_ms)
+        found.update(p for p in present if p.end_ms > start_ms)
+    return sorted(found, key=lambda partition: partition.start_ms)
+
+
+def _cut(schema: Schema, place: Place, until_ms: int, turn: Turn) -> None:
+    """Let a file cover nothing from a time on."""
+    found = parquet.read(schema, turn.source, series=place.name)
+    if found is not None:
+        rows = tables.from_arrow(schema, found[0])
+        coverage = clip(found[1].coverage, -_LAST_MS, until_ms)
+        footer = msgspec.structs.replace(found[1], coverage=coverage)
+        turn.put(lambda file: parquet.write(schema, file, rows, footer))
 
 
 def _key(place: Place, partition: Partition) -> Key:

@@ -5,7 +5,7 @@ Writers of one file take turns, so that none overwrites what another has added.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, TypeAlias, TypeVar
 
@@ -29,10 +29,12 @@ class Unwritable(CacheError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that was found: its name below the root, and its size in bytes."""
+    """A file that was found: its name below the root, its size in bytes, when it was written."""
 
     key: Key
     size: int
+    modified_s: float = field(default=0.0, compare=False)
+    """Epoch seconds, 0 where the place does not tell."""
 
 
 class Turn(Protocol):
@@ -47,6 +49,9 @@ class Turn(Protocol):
 
     def put_aside(self) -> str:
         """Move the file out of the tree, and return where it lies now."""
+
+    def remove(self) -> bool:
+        """Remove the file, and return whether the place can do that safely: else it stays."""
 
 
 class Root(Protocol):

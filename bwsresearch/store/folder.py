@@ -40,8 +40,8 @@ class LocalRoot:
         for path in sorted((self.folder / folder).rglob("*")):
             with contextlib.suppress(FileNotFoundError):  # somebody has cleared it meanwhile
                 if not path.is_dir():
-                    key = Key(path.relative_to(self.folder).as_posix())
-                    found.append(Entry(key, path.stat().st_size))
+                    key, about = Key(path.relative_to(self.folder).as_posix()), path.stat()
+                    found.append(Entry(key, about.st_size, about.st_mtime))
         return found
 
     def sources(self, keys: Iterable[Key]) -> Iterator[Source | None]:
@@ -116,6 +116,13 @@ class _LocalTurn:
         kept.parent.mkdir(parents=True, exist_ok=True)
         self.source.replace(kept)
         return str(kept)
+
+    def remove(self) -> bool:
+        self.source.unlink(missing_ok=True)
+        below = self.source.relative_to(self.root.folder).parts
+        for folder in self.source.parents[: len(below) - 2]:
+            _remove_empty(folder)
+        return True
 
 
 def _remove_empty(folder: Path) -> None:

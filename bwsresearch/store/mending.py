@@ -66,6 +66,7 @@ def move_foreign(root: Root, server: str) -> Iterator[Mended]:
     for key in foreign(entries, series):
         if key.parts[1] not in others:
             kept = root.turn(key, lambda turn: turn.put_aside())
+            root.remove([key])  # not every store moves
             yield Mended("foreign", key, f"moved to {kept}")
 
 

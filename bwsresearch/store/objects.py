@@ -5,6 +5,7 @@ has that version, else begins again with what is there now. Objects appear as a 
 """
 
 import contextlib
+import datetime as dt
 import functools
 import hashlib
 import io
@@ -12,7 +13,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -107,7 +108,7 @@ class ObjectRoot:
                 self._check_bucket(error)
                 return []
         listed = [
-            Entry(Key(name.removeprefix(f"{store.path}/")), int(about["size"]))
+            Entry(Key(name.removeprefix(f"{store.path}/")), int(about["size"]), _modified_s(about))
             for name, about in found.items()
         ]
         return sorted(listed, key=lambda entry: entry.key.parts)
@@ -239,9 +240,22 @@ class _ObjectTurn:
             self.found = None
         return self.root.shown(kept)
 
+    def remove(self) -> bool:
+        if self.found is not None and self.deletes:
+            with _told(self.root.url, "written"):
+                self.s3.delete(self.root.path(self.key), self.found[1])
+            self.found = None
+        return self.found is None
+
     def _put(self, key: Key, content: bytes, version: str | None) -> None:
         with _told(self.root.url, "written"):
             self.s3.put(self.root.path(key), content, version)
+
+
+def _modified_s(about: Mapping[str, Any]) -> float:
+    """Return when an object was written, as its store says it."""
+    told = about.get("LastModified", about.get("mtime", 0.0))
+    return told.timestamp() if isinstance(told, dt.datetime) else float(told or 0.0)
 
 
 @contextlib.contextmanager

@@ -48,6 +48,7 @@ class Footer(msgspec.Struct, frozen=True):
         series: the folder of the series below the tree; "" in files that do not tell.
         empty: what was asked for once more since rows seemed to be missing, and is empty, in ms.
         lost: what was damaged and has not been fetched again yet, in ms.
+        level: of compression by zstd; fresh files are written fast, old ones may be written small.
         version: of this layout.
         rows: how many there are.
     """
@@ -57,6 +58,7 @@ class Footer(msgspec.Struct, frozen=True):
     series: str = ""
     empty: Spans = ()
     lost: Spans = ()
+    level: int = _LEVEL
     version: int = _VERSION
     rows: int = 0
 
@@ -105,6 +107,28 @@ def count(source: Source | None, start_ms: int, end_ms: int) -> int:
             return 0
         groups = _groups(file, start_ms * 1000, end_ms * 1000)
         return sum(file.metadata.row_group(group).num_rows for group in groups)
+
+
+def is_as_written(schema: Schema, source: Source | None) -> bool:
+    """Whether a sound file has the version, the row groups and the encodings of fresh ones."""
+    with _opened(source) as file:
+        if file is None or _footer(file).version != _VERSION:
+            return file is None
+        meta, wanted = file.metadata, _options(schema, _LEVEL)
+        if meta.num_row_groups > -(-meta.num_rows // wanted["row_group_size"]):
+            return False
+        return all(
+            _is_encoded(meta.row_group(group).column(at), wanted)
+            for group in range(meta.num_row_groups)
+            for at in range(meta.num_columns)
+        )
+
+
+def _is_encoded(column: Any, wanted: dict[str, Any]) -> bool:
+    if column.compression != "ZSTD":
+        return False
+    delta = wanted["column_encoding"].get(column.path_in_schema)
+    return delta is None or delta in column.encodings
 
 
 def salvage(
@@ -247,16 +271,14 @@ def _between(schema: Schema, table: pa.Table, start_us: int, end_us: int) -> pa.
     return table.filter(pa.array(inside))
 
 
-def write(
-    schema: Schema, file: IO[bytes], columns: Columns, footer: Footer, *, level: int = _LEVEL
-) -> None:
+def write(schema: Schema, file: IO[bytes], columns: Columns, footer: Footer) -> None:
     """Write a whole file: rows that are sorted by key, and what it says of itself."""
-    kept = ("coverage", "source", "series", "empty", "lost")
+    kept = ("coverage", "source", "series", "empty", "lost", "level")
     record = {"version": _VERSION} | {name: getattr(footer, name) for name in kept}
     table = tables.to_arrow(schema, columns)
     table = table.replace_schema_metadata({_KEY: msgspec.json.encode(record)})
     content = pa.BufferOutputStream()
-    pq.write_table(table, content, **_options(schema, level))
+    pq.write_table(table, content, **_options(schema, footer.level))
     seal.write_sealed(content.getvalue(), file)
 
 

@@ -1,7 +1,8 @@
 """Looking after the cache: what it holds, and removing parts of it."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,16 @@ from bwsresearch.store.spans import union
 from bwsresearch.tables import SCHEMAS
 from bwsresearch.times import as_interval
 
-__all__ = ["check_interval_and_kind", "clear", "held", "info", "places", "series"]
+__all__ = [
+    "Wanted",
+    "check_interval_and_kind",
+    "clear",
+    "held",
+    "info",
+    "places",
+    "remove",
+    "series",
+]
 
 _COLUMNS: Final = {
     "server": "str",
@@ -86,36 +96,62 @@ def _footer(end: Source | None) -> parquet.Footer | None:
         return None
 
 
-def clear(
-    root: Location,
-    *,
-    symbol: str | None = None,
-    interval: str | None = None,
-    kind: str | None = None,
-    server: str | None = None,
-) -> int:
-    """Remove the series that match all that is given, everything without; return bytes freed.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which series are meant: those that match all that is given, every one without."""
+
+    symbol: str | None = None
+    interval: str | None = None
+    kind: str | None = None
+    server: str | None = None
+
+    def __post_init__(self) -> None:
+        check_interval_and_kind(self.interval, self.kind)
+
+    def holds(self, place: Place) -> bool:
+        """Whether a series is meant."""
+        return (
+            self.symbol in (None, place.symbol)
+            and self.interval in (None, place.interval)
+            and self.kind in (None, place.kind)
+            and self.server in (None, place.server)
+        )
+
+    def check(self, cached: Sequence[Place]) -> None:
+        """Raise ValueError for a symbol or a server of which nothing is cached."""
+        _check_held("symbol", self.symbol, {place.symbol for place in cached})
+        _check_held("server", self.server, {place.server for place in cached})
+
+
+def clear(root: Location, wanted: Wanted | None = None, *, before_ms: int | None = None) -> int:
+    """Remove the series that are wanted, or of them what is older; return bytes freed.
 
     Raises:
         ValueError: for what cannot be an interval or a kind, or a symbol or server that is not cached.
         CacheError: when a file cannot be removed.
     """
     home = root_at(root)
-    cached = list(held(home.entries(TREE)))
-    check_interval_and_kind(interval, kind)
-    _check_held("symbol", symbol, {place.symbol for place, _ in cached})
-    _check_held("server", server, {place.server for place, _ in cached})
-    freed = 0
-    for place, files in cached:
-        wanted = (
-            (symbol, place.symbol),
-            (interval, place.interval),
-            (kind, place.kind),
-            (server, place.server),
-        )
-        if all(value is None or value == has for value, has in wanted):
-            freed += _remove(home, place, files)
-    return freed
+    cached, wanted = list(held(home.entries(TREE))), wanted or Wanted()
+    wanted.check([place for place, _ in cached])
+    return sum(
+        _remove(home, place, files) if before_ms is None else _age(home, place, files, before_ms)
+        for place, files in cached
+        if wanted.holds(place)
+    )
+
+
+def _age(root: Root, place: Place, files: Sequence[Entry], before_ms: int) -> int:
+    """Remove the files whose whole stretch of time lies before `before_ms`."""
+    old = [file for file in files if _end_ms(place, file) <= before_ms]
+    remove(root, place, old)
+    return sum(file.size for file in old)
+
+
+def _end_ms(place: Place, file: Entry) -> int:
+    """Return when a file's stretch of time is over, never for what is not named so."""
+    with contextlib.suppress(ValueError):
+        return place.partition(file.key.parent.name).end_ms
+    return 2**63
 
 
 def check_interval_and_kind(interval: str | None, kind: str | None) -> None:
@@ -136,15 +172,20 @@ def _check_held(what: str, given: str | None, held: set[str]) -> None:
         )
 
 
-def _remove(root: Root, place: Place, files: list[Entry]) -> int:
+def _remove(root: Root, place: Place, files: Sequence[Entry]) -> int:
     aside = Key(".damaged", place.folder)
     freed = sum(file.size for file in [*files, *root.entries(aside)])
+    remove(root, place, files)
+    root.remove_all(aside)
+    return freed
+
+
+def remove(root: Root, place: Place, files: Sequence[Entry]) -> None:
+    """Remove files of a series; a CacheError when the system refuses."""
     try:
         root.remove(file.key for file in files)
-        root.remove_all(aside)
     except OSError as error:
         raise CacheError(
             f"{root.shown(TREE / place.folder)} cannot be removed ({error.strerror}); "
             "mend its rights"
         ) from error
-    return freed

@@ -20,7 +20,7 @@ from bwsresearch.store.upkeep import held
 from bwsresearch.tables import SCHEMAS, Columns, Schema
 from bwsresearch.times import iso
 
-__all__ = ["Series", "Survey", "What", "all_series", "foreign", "verify"]
+__all__ = ["Series", "Survey", "What", "all_series", "foreign", "partition_of", "verify"]
 
 What: TypeAlias = Literal["damage", "gap", "overlap", "foreign", "misplaced"]
 """What is wrong; a gap is no error: the exchange had outages."""
@@ -61,16 +61,17 @@ def all_series(entries: Sequence[Entry]) -> list[Series]:
     """Return the series that files in order of their names make up; other files are left out."""
     found = []
     for place, files in held(entries):
-        placed = [(file.key, _partition(place, file.key)) for file in files]
+        placed = [(file.key, partition_of(place, file.key.parent.name)) for file in files]
         known = [(key, partition) for key, partition in placed if partition is not None]
         if place.kind in SCHEMAS and known:
             found.append(Series(place, SCHEMAS[place.kind], known))
     return found
 
 
-def _partition(place: Place, key: Key) -> Partition | None:
+def partition_of(place: Place, folder: str) -> Partition | None:
+    """Return the partition of a folder's name, None when it is none of the series."""
     try:
-        return place.partition(key.parent.name)
+        return place.partition(folder)
     except ValueError:
         return None
 

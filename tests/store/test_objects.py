@@ -84,7 +84,7 @@ def test_the_same_calls_make_the_same_files_as_in_a_folder(seed, remote, url, ca
         kind = rng.choice(["rows", "rows", "nothing", "trades", "seconds", "clear"])
         for each in (cache, remote):
             if kind == "clear":
-                upkeep.clear(each.root, interval=None if seed % 2 else "1m")
+                upkeep.clear(each.root, upkeep.Wanted(interval=None if seed % 2 else "1m"))
             elif kind == "trades":
                 rows = ticks(TRADES, 50, start=start, step_ms=HOUR, first=start // HOUR)
                 write(each, rows, ((start, end),), None, TRADES)
