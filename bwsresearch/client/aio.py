@@ -80,7 +80,7 @@ class AsyncClient:
         self.bridge = bridge or default_bridge()
         self._limits = Limits(endpoint, wall=wall, sleep=sleep)
         self._calls = Calls(endpoint, access, self._limits, clock=clock, wall=wall)
-        self._wall = wall
+        self.clock, self._wall = clock, wall
 
     ping = _asynchronous(methods.Ping)
     time = _asynchronous(methods.Time)

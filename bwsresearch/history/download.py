@@ -158,10 +158,10 @@ class Lane:
             waits.append(seconds)
             self._note_wait(seconds)
 
-        began_s = time.monotonic()
+        began_s = self.client.clock()
         text = await asked(self.client, request, self.timeout, note)
         if not waits:
-            self._window.replied(time.monotonic() - began_s)
+            self._window.replied(self.client.clock() - began_s)
         return text
 
     def _note_wait(self, seconds: float) -> None:
