@@ -26,6 +26,7 @@ Examples:
 _CLEAR: Final = """\b
 Examples:
   bwsresearch cache clear BTCUSDT --interval 1m
+  bwsresearch cache clear --kind trades --older-than 90d
   bwsresearch cache clear --all
 """
 
@@ -135,15 +136,53 @@ def clear(
     interval: Annotated[str | None, typer.Option(help="Of klines.")] = None,
     kind: Annotated[str | None, typer.Option(help="klines, aggs or trades.")] = None,
     server: Annotated[str | None, typer.Option(help="Whose rows.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help='Rows before: 90d 6mo 1y back from now, or "2024-01-31".')
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Needed to clear it all.")] = False,
     cache: CacheDir = None,
 ) -> None:
     """Remove what matches all that is given."""
     use_cache(cache)
-    if not everything and (symbol, interval, kind, server) == (None, None, None, None):
+    if not everything and (symbol, interval, kind, server, older_than) == (None,) * 5:
         raise typer.BadParameter("this would remove everything; add --all if you mean it")
-    freed = caches.clear(symbol, interval=interval, kind=kind, server=server)
+    freed = caches.clear(symbol, interval=interval, kind=kind, server=server, older_than=older_than)
     typer.echo(f"{freed / 1e6:,.2f} MB removed from {caches.path()}")
+
+
+@app.command()
+def trim(
+    max_mb: Annotated[float, typer.Argument(help="Megabytes that may be left.")],
+    *,
+    cache: CacheDir = None,
+) -> None:
+    """Remove what was written longest ago until the rest is within a size.
+
+    With BWS_CACHE_MAX_MB every download keeps to such a limit by itself.
+    """
+    use_cache(cache)
+    typer.echo(f"{caches.trim(max_mb) / 1e6:,.2f} MB removed from {caches.path()}")
+
+
+@app.command()
+def compact(
+    symbol: Annotated[str | None, typer.Argument(help="All symbols when left out.")] = None,
+    *,
+    interval: Annotated[str | None, typer.Option(help="Of klines.")] = None,
+    kind: Annotated[str | None, typer.Option(help="klines, aggs or trades.")] = None,
+    server: Annotated[str | None, typer.Option(help="Whose rows.")] = None,
+    level: Annotated[int, typer.Option(help="Of zstd, 1 to 22.")] = 6,
+    cache: CacheDir = None,
+) -> None:
+    """Write files anew that become smaller or faster to read by it; what they hold stays."""
+    use_cache(cache)
+    table = caches.compact(symbol, interval=interval, kind=kind, server=server, level=level)
+    for _, row in table.iterrows():
+        typer.echo(
+            f"{row['server']} {row['symbol']} {row['interval'] or row['kind']}: "
+            f"{row['files_before']:,} files of {row['bytes_before'] / 1e6:,.2f} MB are now "
+            f"{row['files_after']:,} of {row['bytes_after'] / 1e6:,.2f} MB"
+        )
 
 
 def _text(table: pd.DataFrame) -> str:

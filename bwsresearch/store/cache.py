@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import IO, Final, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from bwsresearch.store.layout import FILE, TREE, Location, Partition, Place
 from bwsresearch.store.locks import LOCK_S
 from bwsresearch.store.parquet import Damaged
 from bwsresearch.store.roots import Key, Root, Source, Turn, Unwritable, root_at
+from bwsresearch.store.sizes import InUse, keep_within, max_bytes
 from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
 from bwsresearch.times import DAY_MS, HOUR_MS, Ms, as_interval
@@ -50,7 +51,7 @@ class _Aside:
 
 @dataclass
 class Cache:
-    """Rows of one server below one root.
+    """Rows of one server below one root; what it has touched stays while it lives, see `sizes`.
 
     Args:
         root: the folder of all servers' caches.
@@ -58,18 +59,21 @@ class Cache:
         lock_s: how long to wait for another process that writes the same file, in seconds.
 
     Raises:
-        ValueError: when the server has no name.
+        ValueError: when the server has no name, or BWS_CACHE_MAX_MB is no number.
     """
 
     root: Location
     server: str
     lock_s: float = field(default=LOCK_S, repr=False)
     _files: Root = field(init=False, repr=False, compare=False)
+    _use: InUse = field(init=False, repr=False, compare=False)
+    _written: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.server:
             raise ValueError("server is '', must name whose rows they are, such as 'production'")
-        self._files = root_at(self.root, self.lock_s)
+        max_bytes()
+        self._files, self._use = root_at(self.root, self.lock_s), InUse(self.root)
 
     def read(
         self,
@@ -94,6 +98,7 @@ class Cache:
         covered: list[Spans] = []
         with _told(f"the cache at {self.root} cannot be read"):
             keys = [_key(place, p) for p in self._present(place, start_ms, end_ms)]
+            self._use.keys.update(keys)
             sources = list(self._files.sources(keys))
             rows = tables.Collected(kept, _count(sources, start_ms, end_ms))
             read = partial(
@@ -149,6 +154,7 @@ class Cache:
         rows = tables.unique(schema, columns)
         times, covered = tables.millis(rows, schema.time), union(covered)
         is_ascending = bool((times[1:] >= times[:-1]).all())
+        self._written = 0
         with _told(f"the cache at {self.root} cannot be written"):
             names = self._names(place)
             files, is_fresh = _touched(place, names, times, covered), False
@@ -159,12 +165,11 @@ class Cache:
                 if tables.length(own) or spans:
                     known = clip(union(empty), partition.start_ms, until_ms)
                     added = parquet.Footer(spans, source, place.name, known)
-                    was_fresh, is_fresh = (
-                        is_fresh,
-                        self._merge(schema, place, partition, own, added),
-                    )
+                    was_fresh = is_fresh
+                    is_fresh = self._merge(schema, place, partition, own, added)
                     if is_fresh and not was_fresh:
                         self._make_room(schema, place, partition, names)
+            keep_within(self.root, self._files, self._written)
 
     def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
         return _overlapping(place, self._names(place), start_ms, end_ms)
@@ -209,10 +214,17 @@ class Cache:
                 rows = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
                 footer = old[1].merged(added)
             rows = tables.unique(schema, rows)
-            turn.put(lambda file: parquet.write(schema, file, rows, footer))
+
+            def fill(file: IO[bytes]) -> None:
+                parquet.write(schema, file, rows, footer)
+                self._written += file.tell()
+
+            turn.put(fill)
             return old is None and aside is None, aside
 
-        return self._told_of_damage(_key(place, partition), merged)
+        key = _key(place, partition)
+        self._use.keys.add(key)
+        return self._told_of_damage(key, merged)
 
     def _make_room(
         self, schema: Schema, place: Place, fresh: Partition, names: Sequence[str]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final, TypeVar
 
 from bwsresearch.store.files import Entry, Key, Source, Turn
-from bwsresearch.store.layout import tree
+from bwsresearch.store.layout import TREE, tree
 from bwsresearch.store.locks import LOCK_S, locked
 
 __all__ = ["LocalRoot"]
@@ -61,7 +61,8 @@ class LocalRoot:
 
     def _remove(self, key: Key) -> None:
         path = self.folder / key
-        with locked(self.folder, path, self.lock_s):
+        is_shared = key.parts[0] == str(TREE)
+        with locked(self.folder, path, self.lock_s) if is_shared else contextlib.nullcontext():
             path.unlink(missing_ok=True)
             _remove_empty(path.parent)
         # The tree itself stays; a writer that waits for its turn makes these again.

@@ -63,6 +63,20 @@ def test_gaps_are_listed_and_are_no_failure(bws, tmp_path, cache_dir):
     assert whole == f"1 series in {cache_dir} are sound, with 1 gaps"
 
 
+def test_a_cache_is_pressed_trimmed_and_cleared_by_age(bws, tmp_path, cache_dir):
+    file = tmp_path / "BTCUSDT-1h-2024-12.csv"
+    file.write_text(ROW)
+    bws("import", file)
+    said = bws("cache", "compact").out
+    assert said.startswith("production BTCUSDT 1h: 1 files of 0.00 MB are now 1 of 0.00 MB\n")
+    assert bws("cache", "trim", "1").out == f"0.00 MB removed from {cache_dir}\n"
+    assert "1 rows" in bws("cache", "info").out
+    bws("cache", "clear", "--older-than", "2024-12-31")
+    assert "1 rows" in bws("cache", "info").out
+    assert bws("cache", "clear", "--older-than", "2025-01-01").status == 0
+    assert bws("cache", "info").out == f"nothing is cached in {cache_dir}\n"
+
+
 def test_a_damaged_file_is_repaired(bws, cache_dir):
     period = ("--start", "2024-01-01", "--end", "2024-01-02")
     bws("pull", "BTCUSDT", "--interval", "1h", "--server", "local", *period)

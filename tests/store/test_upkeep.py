@@ -155,6 +155,36 @@ def test_what_cannot_be_meant_removes_nothing(wanted, said):
     assert held() == ALL
 
 
+@pytest.mark.parametrize(
+    ("older_than", "left"),
+    [
+        ("2024-02-01", ["month=2024-02"]),
+        ("2024-01-31T23:59", ["month=2024-01", "month=2024-02"]),
+        (JANUARY + 32 * DAY, ["month=2024-02"]),
+        ("2024-03-01", []),
+        ("90d", []),
+        ("1y", []),
+        ("40y", ["month=2024-01", "month=2024-02"]),
+    ],
+)
+def test_what_is_older_goes_by_whole_files(older_than, left, filled):
+    before = held()
+    clear("btcusdt", interval="1m", server="production", older_than=older_than)
+    folder = filled.root / "v1/production/klines/symbol=BTCUSDT/interval=1m"
+    assert sorted(p.name for p in folder.glob("*")) == left
+    assert held() - {("production", "klines", "BTCUSDT", "1m")} == before - {
+        ("production", "klines", "BTCUSDT", "1m")
+    }
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("older_than", ["90 days", "soon", "12x"])
+def test_an_age_that_cannot_be_read_removes_nothing(older_than):
+    with pytest.raises(ValueError, match=r"(period|older_than) is "):
+        clear("BTCUSDT", older_than=older_than)
+    assert held() == ALL
+
+
 def test_clearing_what_is_empty_is_no_error(cache_dir):
     assert clear() == 0
     assert clear("BTCUSDT", interval="1h", server="production") == 0
