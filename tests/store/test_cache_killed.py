@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from bwsresearch.store import Cache
 from bwsresearch.store.verification import verify
-from bwsresearch.tables import KLINES
+from bwsresearch.tables import KLINES, concat
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to start from")
 
+WRITERS = 3
+TURNS = 80 if os.environ.get("BWS_FULL") else 8
 JANUARY = 1_704_067_200_000
 PAGE = 500
 MINUTE = 60_000
@@ -100,7 +103,7 @@ def rows(page):
 
 
 class Nurseries:
-    """Two processes that have loaded everything, and fork writers that can be killed."""
+    """Processes that have loaded everything, and fork writers that can be killed."""
 
     def __init__(self, root):
         self.said, self.kills = queue.Queue(), 0
@@ -111,11 +114,12 @@ class Nurseries:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(2)
+            for _ in range(WRITERS)
         ]
         for number, process in enumerate(self.processes):
             threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
-        assert sorted(self.hear() for _ in range(2)) == [(0, "ready"), (1, "ready")]
+        heard = sorted(self.hear() for _ in range(WRITERS))
+        assert heard == [(number, "ready") for number in range(WRITERS)]
 
     def _listen(self, number, process):
         for line in process.stdout:
@@ -124,18 +128,18 @@ class Nurseries:
     def hear(self):
         return self.said.get(timeout=60)
 
-    def kill_two_writers(self, points, pages):
+    def kill_writers(self, points, pages):
         """Let each write its pages and kill it at its point of the second; return what was written.
 
-        The writer that dies of itself, halfway through a draft, is not killed.
+        The writer that dies of itself, halfway through a draft, is not killed and not counted.
         """
         for process, point, own in zip(self.processes, points, pages, strict=True):
             process.stdin.write(f"{' '.join(map(str, [point, *own]))}\n")
             process.stdin.flush()
-        written, alive = set(), {0, 1}
+        written, alive = set(), set(range(WRITERS))
         while alive:
             number, word, *what = self.hear()
-            if word == "at":  # one may hold the lock that the other waits for
+            if word == "at":  # one may hold the lock that another waits for
                 os.kill(int(what[0]), signal.SIGKILL)
                 self.kills += 1
             elif word == "wrote":
@@ -152,32 +156,50 @@ class Nurseries:
 
 @pytest.fixture
 def nurseries(cache_dir):
-    both = Nurseries(cache_dir)
-    yield both
-    both.close()
+    all_three = Nurseries(cache_dir)
+    yield all_three
+    all_three.close()
 
 
-def test_twenty_kills_of_two_writers_lose_no_row(nurseries, cache_dir, same):
+def test_kills_of_three_writers_lose_no_row(nurseries, cache_dir, same):
+    """20 `kill -9`s, 200 with BWS_FULL=1, of three processes that write into the same files."""
     cache = Cache(cache_dir, "production")
     written = set()
-    for turn in range(12):
-        points = [POINTS[turn % 6], POINTS[(turn + 3 + turn // 6) % 6]]
-        first = 6 * turn
-        pages = [(first, first + 2, first + 4), (first + 1, first + 3, first + 5)]
-        written |= nurseries.kill_two_writers(points, pages)
-        assert written >= {first, first + 1}
-        for page in written:
+    for turn in range(TURNS):
+        points = [POINTS[(turn + shift * (1 + turn // 6)) % 6] for shift in range(WRITERS)]
+        first = 3 * WRITERS * turn
+        pages = [
+            [first + writer + WRITERS * step for step in range(3)] for writer in range(WRITERS)
+        ]
+        written |= nurseries.kill_writers(points, pages)
+        assert written >= set(range(first, first + WRITERS))
+        for page in range(first, first + 3 * WRITERS):
             start, end = JANUARY + page * PAGE * MINUTE, JANUARY + (page + 1) * PAGE * MINUTE
-            # A damaged file would be put aside with a warning, which is an error here.
-            columns, covered = cache.read(KLINES, "BTCUSDT", "1m", start, end)
-            same(columns, rows(page))
-            assert covered == ((start, end),)
-    assert nurseries.kills == 20
+            if page in written:
+                # A damaged file would be put aside with a warning, which is an error here.
+                columns, covered = cache.read(KLINES, "BTCUSDT", "1m", start, end)
+                same(columns, rows(page))
+                assert covered == ((start, end),)
+    assert nurseries.kills == WRITERS * TURNS * 5 // 6
     assert verify(cache_dir).empty
-    held, _ = cache.read(KLINES, "BTCUSDT", "1m", JANUARY, JANUARY + 72 * PAGE * MINUTE)
+    end = JANUARY + 3 * WRITERS * TURNS * PAGE * MINUTE
+    held, covered = cache.read(KLINES, "BTCUSDT", "1m", JANUARY, end)
     whole = {int(t) for t in (held["open_time"] // 1000 - JANUARY) // MINUTE // PAGE}
     assert len(held["open_time"]) == PAGE * len(whole)  # a page is there whole or not at all
     assert whole >= written
+    same(held, concat(KLINES, [rows(page) for page in sorted(whole)]))
+    assert sum(b - a for a, b in covered) == len(whole) * PAGE * MINUTE
     assert not (cache_dir / ".damaged").exists()
-    drafts = list((cache_dir / ".tmp").iterdir())
-    assert len(drafts) >= 4  # of the killed: swept after an hour, not before
+    _assert_swept(cache, cache_dir, nurseries.kills)
+
+
+def _assert_swept(cache, cache_dir, kills):
+    """Drafts of the killed stay for an hour, and go with the first write after it."""
+    drafts = sorted((cache_dir / ".tmp").iterdir())
+    assert kills // 5 <= len(drafts) <= kills
+    hour_ago = time.time() - 3600
+    for draft in drafts[1:]:
+        os.utime(draft, (hour_ago - 5, hour_ago - 5))
+    os.utime(drafts[0], (hour_ago + 300, hour_ago + 300))
+    cache.write(KLINES, "BTCUSDT", "1m", rows(0), (), source="network")
+    assert list((cache_dir / ".tmp").iterdir()) == drafts[:1]
