@@ -13,6 +13,7 @@ from bwsresearch.history.download import Job, Lane
 from bwsresearch.history.series import Series
 from bwsresearch.protocol.methods import TradesAggregate, TradesHistorical, TradesRecent
 from bwsresearch.store import Spans
+from bwsresearch.store.spans import minus, union
 from bwsresearch.tables import AGG_TRADES, TRADES, Columns, Schema
 from bwsresearch.times import iso
 
@@ -87,6 +88,7 @@ class Run:
     _last_of: dict[int, int] = field(default_factory=dict)
     _first_of: dict[int, int] = field(default_factory=dict)
     _times: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _told: Spans = ()
 
     async def locate(self) -> None:
         """Find the ids: the first at or after each end of the stretch."""
@@ -155,7 +157,7 @@ class Run:
             await self.series.flush()
 
     def _covered(self, page: int) -> Spans:
-        """Return the time that is complete with this page and the unbroken pages around it.
+        """Return the time that this page completes, with the unbroken pages around it.
 
         A moment may be split between pages: the first and the last moment of those pages may have
         rows in others, unless they are at the ends of the stretch.
@@ -166,4 +168,7 @@ class Run:
         start = self.start_ms if low == self._first else self._times[low][0] + 1
         end = self._final_ms if high + self.lane.page >= self._after else self._times[high][1]
         end = min(end, self._final_ms)
-        return ((start, end),) if end > start else ()
+        # Only what is new: what is told is written, in the files of all days that it touches.
+        fresh = minus(((start, end),) if end > start else (), self._told)
+        self._told = union(self._told, fresh)
+        return fresh

@@ -66,6 +66,7 @@ class Series:
     _parts: list[Columns] = field(default_factory=list)
     _unsaved: list[tuple[Columns, Spans]] = field(default_factory=list)
     _saving: threading.Lock = field(default_factory=threading.Lock)
+    _flushing: int = 0
 
     def __post_init__(self) -> None:
         self._cache = None if self.mode is False else Cache(default_root(), self.server)
@@ -163,13 +164,19 @@ class Series:
     @property
     def _is_due(self) -> bool:
         count = len(self._unsaved)
+        if self._flushing:
+            return count >= 2 * _SAVE_MOST  # the disk is slow: wait for it
         is_late = time.monotonic() - self._saved_s > _SAVE_S
         return count >= (_SAVE_EVERY if is_late else self._save_at)
 
     async def flush(self) -> None:
         """Do as `save` does, without holding up the loop."""
         if self._unsaved:
-            await asyncio.to_thread(self.save)
+            self._flushing += 1
+            try:
+                await asyncio.to_thread(self.save)
+            finally:
+                self._flushing -= 1
 
     def save(self) -> None:
         """Write what is not in the cache yet; rows in memory are worth more than a full disk."""

@@ -32,6 +32,8 @@ from bwsresearch.times import DAY_MS, HOUR_MS, Ms, as_interval
 __all__ = ["Cache", "DamagedFileWarning"]
 
 _LAST_MS: Final = 2**47
+_LARGE: Final = 2**24
+"""Bytes of a file's rows, in memory, that Arrow is to give back rather than to keep for the next."""
 
 T = TypeVar("T")
 _Found: TypeAlias = tuple[pa.Table, parquet.Footer]
@@ -114,6 +116,10 @@ class Cache:
                 if found is not None:
                     rows.add(found[0])
                     covered.append(clip(found[1].coverage, start_ms, end_ms))
+                    is_large = found[0].nbytes > _LARGE
+                    del found
+                    if is_large:
+                        pa.default_memory_pool().release_unused()
         return rows.columns(), union(*covered)
 
     def stretches(
