@@ -1,6 +1,6 @@
 """Columns to Arrow tables and back."""
 
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +8,9 @@ import pyarrow as pa
 from bwsresearch.tables.schemas import Column, Columns, Schema
 
 __all__ = ["Collected", "arrow_schema", "checked_arrow", "from_arrow", "to_arrow"]
+
+_LARGE: Final = 4_000_000
+"""Rows from which on a column is a large piece of memory by itself."""
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
@@ -89,6 +92,8 @@ class Collected:
 
 def _places(schema: Schema, capacity: int) -> Columns:
     eights = [name for name, dtype in schema.dtypes.items() if dtype.itemsize == 8]
+    if capacity > _LARGE:
+        eights = []  # each column of its own, so that one can be given back without the others
     # One block for all: the system hands out a large piece of memory in half the time.
     block = np.empty((len(eights), capacity), np.int64)
     places = dict(zip(eights, block, strict=True))
