@@ -6,15 +6,13 @@ stretch that was asked for and is empty is covered too. Writers of one file take
 
 import contextlib
 import warnings
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Final, TypeAlias, TypeVar
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from bwsresearch import tables
@@ -23,15 +21,15 @@ from bwsresearch.store import parquet
 from bwsresearch.store.layout import FILE, TREE, Location, Partition, Place
 from bwsresearch.store.locks import LOCK_S
 from bwsresearch.store.parquet import Damaged
+from bwsresearch.store.partitions import LAST_MS, inside, overlapping, touched
 from bwsresearch.store.roots import Key, Root, Source, Turn, Unwritable, root_at
 from bwsresearch.store.sizes import InUse, keep_within, max_bytes
 from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
-from bwsresearch.times import DAY_MS, HOUR_MS, Ms, as_interval
+from bwsresearch.times import as_interval
 
 __all__ = ["Cache", "DamagedFileWarning"]
 
-_LAST_MS: Final = 2**47
 _LARGE: Final = 2**24
 """Bytes of a file's rows, in memory, that Arrow is to give back rather than to keep for the next."""
 
@@ -163,10 +161,10 @@ class Cache:
         self._written = 0
         with _told(f"the cache at {self.root} cannot be written"):
             names = self._names(place)
-            files, is_fresh = _touched(place, names, times, covered), False
+            files, is_fresh = touched(place, names, times, covered), False
             for at, partition in enumerate(files):
-                own = tables.sliced(rows, _inside(times, partition, is_ascending=is_ascending))
-                until_ms = files[at + 1].start_ms if at + 1 < len(files) else _LAST_MS
+                own = tables.sliced(rows, inside(times, partition, is_ascending=is_ascending))
+                until_ms = files[at + 1].start_ms if at + 1 < len(files) else LAST_MS
                 spans = clip(covered, partition.start_ms, until_ms)
                 if tables.length(own) or spans:
                     known = clip(union(empty), partition.start_ms, until_ms)
@@ -178,7 +176,7 @@ class Cache:
             keep_within(self.root, self._files, self._written)
 
     def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
-        return _overlapping(place, self._names(place), start_ms, end_ms)
+        return overlapping(place, self._names(place), start_ms, end_ms)
 
     def _names(self, place: Place) -> list[str]:
         """Return the names of a series' partitions, in order of time, as they sort."""
@@ -252,10 +250,10 @@ class Cache:
                         key.parent.name not in known
                     ):  # it was taken into the one before it meanwhile
                         self._make_room(schema, place, fresh, known)
-                elif clip(footer.coverage, fresh.start_ms, _LAST_MS):
+                elif clip(footer.coverage, fresh.start_ms, LAST_MS):
                     others = [name for name in names[at : at + 2] if name != fresh.folder]
                     following = [place.partition(name).start_ms for name in others[:1]]
-                    until_ms = min(following, default=_LAST_MS)
+                    until_ms = min(following, default=LAST_MS)
                     passed_on = clip(footer.coverage, fresh.end_ms, until_ms)
                     if passed_on:
                         added = parquet.Footer(passed_on, footer.source, place.name)
@@ -283,49 +281,18 @@ def _count(sources: Sequence[Source | None], start_ms: int, end_ms: int) -> int:
     return count
 
 
-def _touched(place: Place, names: Sequence[str], times: Ms, covered: Spans) -> list[Partition]:
-    """Return the files that rows and coverage go to, in order of time.
-
-    A stretch without rows may be years long: its coverage goes to the file where it begins, and
-    to those that lie in it, not to an empty file for every day.
-    """
-    step_ms = HOUR_MS if place.unit == "hour" else DAY_MS
-    steps = times // step_ms
-    steps = steps[np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))]
-    found = {place.at(int(step) * step_ms) for step in steps}
-    for start_ms, end_ms in covered:
-        found.add(place.at(start_ms))
-        present = _overlapping(place, names, start_ms, end_ms)
-        found.update(p for p in present if p.end_ms > start_ms)
-    return sorted(found, key=lambda partition: partition.start_ms)
-
-
 def _cut(schema: Schema, place: Place, until_ms: int, turn: Turn) -> None:
     """Let a file cover nothing from a time on."""
     found = parquet.read(schema, turn.source, series=place.name)
     if found is not None:
         rows = tables.from_arrow(schema, found[0])
-        coverage = clip(found[1].coverage, -_LAST_MS, until_ms)
+        coverage = clip(found[1].coverage, -LAST_MS, until_ms)
         footer = msgspec.structs.replace(found[1], coverage=coverage)
         turn.put(lambda file: parquet.write(schema, file, rows, footer))
 
 
 def _key(place: Place, partition: Partition) -> Key:
     return TREE / place.folder / partition.folder / FILE
-
-
-def _overlapping(place: Place, names: Sequence[str], start_ms: int, end_ms: int) -> list[Partition]:
-    """Return the partitions that may hold something of [start_ms, end_ms), in order of time.
-
-    That is also the last one before: its coverage may run on.
-    """
-    first = bisect_right(names, place.at(max(start_ms, 0)).folder) - 1
-    last = bisect_right(names, place.at(min(end_ms, _LAST_MS) - 1).folder)
-    found = []
-    for name in names[max(first, 0) : last]:
-        with contextlib.suppress(ValueError):  # nothing of ours
-            found.append(place.partition(name))
-    return found
 
 
 def _read_or_aside(
@@ -336,16 +303,6 @@ def _read_or_aside(
         return read(turn.source), None
     except Damaged as damage:
         return None, _Aside(turn.put_aside(), damage)
-
-
-def _inside(
-    times: Ms, partition: Partition, *, is_ascending: bool
-) -> slice | npt.NDArray[np.bool_]:
-    """Return which of `times` lie in a partition."""
-    if is_ascending:
-        first, last = np.searchsorted(times, [partition.start_ms, partition.end_ms])
-        return slice(int(first), int(last))
-    return (times >= partition.start_ms) & (times < partition.end_ms)
 
 
 @contextlib.contextmanager

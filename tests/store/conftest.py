@@ -1,17 +1,19 @@
 """Rows to keep, made from a seed, and the cache of one server."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 from bwsresearch.store import Cache
-from bwsresearch.tables import DEPTH
+from bwsresearch.tables import AGG_TRADES, DEPTH, KLINES, TRADES
 from bwsresearch.times import next_open, opens
 
 from .buckets import environment, served
 
 JANUARY = 1_704_067_200_000  # 2024-01-01
+TWO_DAYS = (JANUARY + 30 * 86_400_000, JANUARY + 32 * 86_400_000)
 
 
 @pytest.fixture
@@ -117,3 +119,29 @@ def same():
             assert values.tobytes() == wanted[name].tobytes(), name
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory, bars, ticks):
+    """Klines of two symbols and intervals, trades, and another server's; six series."""
+    root = tmp_path_factory.mktemp("template")
+    cache, testnet = Cache(root, "production"), Cache(root, "testnet")
+    for server, symbol, interval in (
+        (cache, "BTCUSDT", "1m"),
+        (cache, "BTCUSDT", "1M"),
+        (cache, "ETHUSDT", "1m"),
+        (testnet, "BTCUSDT", "1m"),
+    ):
+        server.write(
+            KLINES, symbol, interval, bars(*TWO_DAYS, interval), (TWO_DAYS,), source="network"
+        )
+    for schema in (AGG_TRADES, TRADES):
+        cache.write(schema, "BTCUSDT", None, ticks(schema), (), source="network")
+    return root
+
+
+@pytest.fixture
+def filled(cache, template):
+    """A copy of it, to be changed."""
+    shutil.copytree(template, cache.root)
+    return cache

@@ -7,39 +7,14 @@ import pytest
 
 from bwsresearch.cache import clear, info, path
 from bwsresearch.errors import CacheError
-from bwsresearch.store import Cache
 from bwsresearch.store.upkeep import series
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, length
+from bwsresearch.tables import KLINES, length
 
 JANUARY = 1_704_067_200_000
 DAY = 86_400_000
 
 
 SPAN = (JANUARY + 30 * DAY, JANUARY + 32 * DAY)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory, bars, ticks):
-    """Klines of two symbols and intervals, trades, and another server's; six series."""
-    root = tmp_path_factory.mktemp("template")
-    cache, testnet = Cache(root, "production"), Cache(root, "testnet")
-    for server, symbol, interval in (
-        (cache, "BTCUSDT", "1m"),
-        (cache, "BTCUSDT", "1M"),
-        (cache, "ETHUSDT", "1m"),
-        (testnet, "BTCUSDT", "1m"),
-    ):
-        server.write(KLINES, symbol, interval, bars(*SPAN, interval), (SPAN,), source="network")
-    for schema in (AGG_TRADES, TRADES):
-        cache.write(schema, "BTCUSDT", None, ticks(schema), (), source="network")
-    return root
-
-
-@pytest.fixture
-def filled(cache, template):
-    """A copy of it, to be changed."""
-    shutil.copytree(template, cache.root)
-    return cache
 
 
 def held():

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bwsresearch.cache import info, verify
-from bwsresearch.store import Cache, parquet
+from bwsresearch.store import parquet
 from bwsresearch.tables import (
     AGG_TRADES,
     DEPTH,
@@ -22,22 +22,6 @@ MINUTE = 60_000
 DAY = 86_400_000
 SPAN = (JANUARY + 30 * DAY, JANUARY + 32 * DAY)
 MINUTES = "v1/production/klines/symbol=BTCUSDT/interval=1m"
-
-
-@pytest.fixture
-def filled(cache, bars, ticks):
-    """Klines of two symbols and intervals, trades, and another server's."""
-    testnet = Cache(cache.root, "testnet")
-    for server, symbol, interval in (
-        (cache, "BTCUSDT", "1m"),
-        (cache, "BTCUSDT", "1M"),
-        (cache, "ETHUSDT", "1m"),
-        (testnet, "BTCUSDT", "1m"),
-    ):
-        server.write(KLINES, symbol, interval, bars(*SPAN, interval), (SPAN,), source="network")
-    for schema in (AGG_TRADES, TRADES):
-        cache.write(schema, "BTCUSDT", None, ticks(schema), (), source="network")
-    return cache
 
 
 @pytest.fixture
