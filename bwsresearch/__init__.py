@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bwsresearch import aio, cache
-    from bwsresearch.backtesting import Result, Rules, backtest
+    from bwsresearch.backtesting import Result, Rules, backtest, check_lookahead
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
     from bwsresearch.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ClockSkew,
         Disconnected,
         InsufficientBalance,
+        LookAhead,
         OrderRejected,
         OutcomeUnknown,
         RateLimited,
@@ -62,6 +63,7 @@ __all__ = [
     "ClockSkew",
     "Disconnected",
     "InsufficientBalance",
+    "LookAhead",
     "OrderRejected",
     "OutcomeUnknown",
     "Paper",
@@ -78,6 +80,7 @@ __all__ = [
     "backtest",
     "bars",
     "cache",
+    "check_lookahead",
     "connect",
     "depth",
     "depth_history",
@@ -104,6 +107,7 @@ _HOME: Final = {
         "ClockSkew",
         "Disconnected",
         "InsufficientBalance",
+        "LookAhead",
         "OrderRejected",
         "OutcomeUnknown",
         "RateLimited",
@@ -115,7 +119,7 @@ _HOME: Final = {
     "client.bridge": ("run",),
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
-    "backtesting": ("Result", "Rules", "backtest"),
+    "backtesting": ("Result", "Rules", "backtest", "check_lookahead"),
     "sampling": ("bars",),
     "history": (
         "Recorder",

@@ -16,6 +16,7 @@ __all__ = [
     "ClockSkew",
     "Disconnected",
     "InsufficientBalance",
+    "LookAhead",
     "OrderRejected",
     "OutcomeUnknown",
     "RateLimited",
@@ -149,3 +150,7 @@ class CacheError(BwsError):
 
 class ArchiveError(BwsError, ValueError):
     """A file to import cannot be read, or one of its rows is not what it claims to be."""
+
+
+class LookAhead(BwsError, ValueError):
+    """A strategy's earlier answers change with later bars, so that a backtest of it says nothing."""

@@ -1,7 +1,8 @@
 """Backtests: a pure function of closed klines to exposure, explicit rules, exact fills."""
 
 from bwsresearch.backtesting.engine import backtest
+from bwsresearch.backtesting.lookahead import check_lookahead
 from bwsresearch.backtesting.result import Result
 from bwsresearch.backtesting.rules import Rules
 
-__all__ = ["Result", "Rules", "backtest"]
+__all__ = ["Result", "Rules", "backtest", "check_lookahead"]
