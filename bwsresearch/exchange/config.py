@@ -92,6 +92,8 @@ def _value(
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} is {value!r}, must be a table of settings")
         return _filled(kind, value, f"{path}.")  # type: ignore[arg-type] # it is a class here
+    if value is None and kind is float:
+        value = math.inf  # as a journal writes it: JSON has no infinity
     allowed = (int, float) if kind is float else (kind,)
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{path} is {value!r}, must be {kind.__name__}")
@@ -99,7 +101,7 @@ def _value(
         value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         least = 0 if setting.default == 0 else None
-        if not math.isfinite(value):
+        if math.isnan(value) or (is_bound and math.isinf(value)):
             raise ValueError(f"{path} is {value!r}, must be a finite number")
         if is_bound and (value < 0 or (value == 0 and least is None)):
             raise ValueError(

@@ -114,7 +114,8 @@ class Feed:
             rows = msgspec.json.decode(self.market.klines(symbol, interval, window, known_ms))
             for row in rows:
                 open_time, close_time = row[0], row[6]
-                if after_ms < open_time:
+                # In a bar without trades nothing can be had at its open.
+                if after_ms < open_time and float(row[5]):
                     yield open_time, BarOpened(symbol, open_time, _units(row[1]))
                 if after_ms <= close_time < upto_ms:
                     yield close_time + 1, _as_bar(symbol, row)

@@ -6,7 +6,7 @@ from bwsresearch.exchange.cells import Grid
 from bwsresearch.exchange.rows import decimal
 from bwsresearch.protocol.results import SymbolInfo
 
-__all__ = ["assets", "listed"]
+__all__ = ["assets", "listed", "offered"]
 
 _QUOTES: Final = ("USDT", "FDUSD", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL")
 _LEAST: Final = {"BTC": "0.00010000", "ETH": "0.00100000", "BNB": "0.01000000"}
@@ -81,6 +81,13 @@ def listed(symbol: str, base: str, quote: str, grid: Grid) -> SymbolInfo:
         "applyMaxToMarket": False,
         "avgPriceMins": 5,
     }
+    return offered(symbol, base, quote, [*own, *_SHARED, notional, *_COUNTS])
+
+
+def offered(
+    symbol: str, base: str, quote: str, filters: list[dict[str, object]]
+) -> SymbolInfo:
+    """Return the row of a symbol with these filters, on which every type of order can be sent."""
     return SymbolInfo(
         symbol=symbol,
         status="TRADING",
@@ -92,7 +99,7 @@ def listed(symbol: str, base: str, quote: str, grid: Grid) -> SymbolInfo:
         allow_trailing_stop=True,
         cancel_replace_allowed=True,
         amend_allowed=True,
-        filters=[*own, *_SHARED, notional, *_COUNTS],
+        filters=filters,
         permission_sets=[["SPOT"]],
         default_self_trade_prevention_mode="EXPIRE_MAKER",
         allowed_self_trade_prevention_modes=_STP,

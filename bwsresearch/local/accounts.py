@@ -96,7 +96,7 @@ def _spec(account: _Account, folder: Path) -> AccountSpec:
     return AccountSpec(
         account.name,
         {asset: _units(asset, amount) for asset, amount in account.balances.items()},
-        Commission(**rates, in_bnb=fees.in_bnb),
+        Commission(**rates, in_bnb=fees.in_bnb),  # type: ignore[arg-type] # whole numbers by name
         [_api_key(one, account.name, folder) for one in account.key],
     )
 

@@ -7,6 +7,7 @@ Each bar is observed twice: as `BarOpened` at its open time, as `BarSeen` when i
 order works in a bar that opens when it is placed or later.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -34,6 +35,8 @@ from bwsresearch.exchange.trading.steps import Evidence
 __all__ = ["KlinesOnly"]
 
 _BPS: Final = 10_000
+_ALL: Final = 1 << 200
+"""More than anybody asks for."""
 
 
 @dataclass(slots=True)
@@ -59,12 +62,13 @@ class KlinesOnly:
     _open: _Trade | None = None
     _stop: _Trade | None = None
     _bars: Recent = field(default_factory=Recent)
-    _part: Fraction = field(init=False)
-    _slip: Fraction = field(init=False)
+    _part: Fraction | None = field(init=False)
+    _slip: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._part = exact(self.config.participation)
-        self._slip = exact(self.config.slippage_bps) / _BPS
+        participation = self.config.participation
+        self._part = None if math.isinf(participation) else exact(participation)
+        self._slip = (exact(self.config.slippage_bps) / _BPS).as_integer_ratio()
 
     @property
     def model(self) -> str:
@@ -89,8 +93,10 @@ class KlinesOnly:
 
     def _worse(self, price: int, *, is_buy: bool) -> int:
         """Return a price with slippage, rounded to a tick against the taker; a tick at least."""
-        ticks = price * (1 + self._slip if is_buy else 1 - self._slip) / self.tick
-        return max(-int(-ticks // 1) if is_buy else int(ticks // 1), 1) * self.tick
+        tick, (slip, of) = self.tick, self._slip
+        if is_buy:
+            return -(-price * (of + slip) // (of * tick)) * tick
+        return max(price * (of - slip) // (of * tick), 1) * tick
 
     def offers(self, now_ms: int, *, is_buy: bool) -> Iterator[Offer]:
         trade = self._now(now_ms)
@@ -122,6 +128,8 @@ class KlinesOnly:
             yield from self._closed(event, book, stops)
 
     def _share(self, volume: int) -> int:
+        if self._part is None:
+            return _ALL
         return floored(int(self._part * volume), self.step)
 
     def _opened(self, bar: BarOpened, stops: Stops) -> Iterator[Outcome]:

@@ -1,5 +1,6 @@
 """What can be set of the fill models; every figure is one that decides what a fill is worth."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,7 +35,8 @@ class ModelConfig:
         touch_fill: what a trade at an order's own price gives. "queue": what is left behind the
             queue, nothing where the model knows no queue; "never"; "optimistic": as if there were none.
         ladder_frac: trades@1: size of each of 20 levels, as a part of the volume of the last minute.
-        participation: klines@1: the part of a bar's volume that own orders share.
+        participation: klines@1: the part of a bar's volume that own orders share; inf gives each
+            whatever it asks for.
         slippage_bps: klines@1: how much worse than the bar's price a taker trades, in 1/100 %.
         bar_path: klines@1: "worst" meets stops before limits inside a bar, "best" after them. What
             really happened lies between the two.
@@ -71,9 +73,10 @@ class ModelConfig:
                 f"model.ladder_frac is {self.ladder_frac!r}, must be above 0 and at most 0.05: "
                 "the ladder's 20 levels share what was traded"
             )
-        if not 0 < self.participation <= 1:
+        if not 0 < self.participation <= 1 and self.participation != math.inf:
             raise ValueError(
-                f"model.participation is {self.participation!r}, must be above 0 and at most 1"
+                f"model.participation is {self.participation!r}, must be above 0 and at most 1, "
+                "or inf"
             )
         if not 0 <= self.slippage_bps < 10_000:
             raise ValueError(

@@ -24,7 +24,8 @@ class Rates(NamedTuple):
 class Commission:
     """Rates in units of 1e-8 of what is received: 100,000 is 0.1 %.
 
-    `discount` is the part that is paid when the standard commission is taken in BNB: 0.75.
+    `discount` is the part that is paid when the standard commission is taken in BNB: 0.75. `in_quote`
+    takes it from the quote on both sides, as other backtests do and no exchange of this API.
     """
 
     maker: int = 100_000
@@ -41,10 +42,18 @@ class Commission:
     tax_seller: int = 0
     discount: int = 75_000_000
     in_bnb: bool = False
+    in_quote: bool = False
 
     def rates(self, *, is_buy: bool, is_maker: bool) -> Rates:
         """Return the rates of one side of a trade: its role's and its direction's together."""
         return self._rates[is_buy, is_maker]
+
+    @cached_property
+    def on_top(self) -> int:
+        """What a buy may have to pay besides its price: nothing, unless fees are taken from the quote."""
+        if not self.in_quote:
+            return 0
+        return max(sum(self.rates(is_buy=True, is_maker=is_maker)) for is_maker in (True, False))
 
     @cached_property
     def _rates(self) -> dict[tuple[bool, bool], Rates]:

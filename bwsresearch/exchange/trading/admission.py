@@ -8,13 +8,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from bwsresearch.exchange.trading.accounts import Account
-from bwsresearch.exchange.trading.amounts import UNIT, notional
+from bwsresearch.exchange.trading.amounts import UNIT, fee_of, notional
 from bwsresearch.exchange.trading.matching import Plan
 from bwsresearch.exchange.trading.orders import Order, Ticket
 from bwsresearch.exchange.trading.venues import AccountStanding, Venue
 from bwsresearch.protocol.messages import Refusal
 
-__all__ = ["NO_FUNDS", "allowed", "amendable", "funded", "not_met", "unused"]
+__all__ = ["NO_FUNDS", "allowed", "amendable", "funded", "not_met", "unused", "with_fee"]
 
 NO_FUNDS: Final = "Account has insufficient balance for requested action."
 
@@ -75,19 +75,25 @@ def funded(venue: Venue, account: Account, ticket: Ticket, plan: Plan | None) ->
         if ticket.quote_order_qty:
             _enough(venue, plan)
         sold = plan.qty if ticket.quote_order_qty else ticket.qty
-        cost, reserve = (plan.cost if ticket.is_buy else sold), 0
+        cost, reserve = (with_fee(account, plan.cost) if ticket.is_buy else sold), 0
     elif ticket.quote_order_qty:
         # What it will trade is known later; until then it holds what it may spend or sell.
         bought = ticket.quote_order_qty * UNIT // (venue.last or UNIT)
         cost = reserve = ticket.quote_order_qty if ticket.is_buy else bought
     elif ticket.is_buy:
         price = ticket.price or venue.last or ticket.stop_price
-        cost = reserve = notional(price, ticket.qty)
+        cost = reserve = with_fee(account, notional(price, ticket.qty))
     else:
         cost = reserve = ticket.qty
     if account.free[venue.quote if ticket.is_buy else venue.base] < cost:
         raise Refusal(-2010, NO_FUNDS)
     return reserve
+
+
+def with_fee(account: Account, cost: int) -> int:
+    """Return what a buy takes of the quote in all."""
+    rate = account.commission.on_top
+    return cost + fee_of(cost, rate) if rate else cost
 
 
 def _enough(venue: Venue, plan: Plan) -> None:

@@ -116,6 +116,7 @@ class Engine:
             qty=qty,
             time=step.now_ms,
             update_time=step.now_ms,
+            on_top=account.commission.on_top if ticket.is_buy else 0,
         )
         order.visible = ticket.iceberg_qty or qty
         order.is_short = plan is not None and plan.is_short and ticket.quote_order_qty > 0
@@ -203,7 +204,7 @@ class Engine:
             order.qty = order.visible = plan.qty if plan.qty >= venue.filters.min_qty else 0
             order.is_short = plan.is_short
         is_enough = (
-            plan.cost <= account.free[venue.quote]
+            admission.with_fee(account, plan.cost) <= account.free[venue.quote]
             if ticket.is_buy
             else plan.qty <= account.free[venue.base]
         )

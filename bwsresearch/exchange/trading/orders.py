@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from bwsresearch.enums import OrderType, StpMode, TimeInForce
-from bwsresearch.exchange.trading.amounts import notional
+from bwsresearch.exchange.trading.amounts import fee_of, notional
 
 __all__ = [
     "ALGO_TYPES",
@@ -92,6 +92,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
 
     `symbol`, `is_buy` and `price` (0 at market) are the ticket's. `reserved` is what of the account is locked for it: quote of a buy, base of a sale. `is_short`
     marks a quote amount that the book could not fill: such an order expires after its last trade.
+    `on_top` is the rate that a buy pays besides its price.
     """
 
     order_id: int
@@ -119,6 +120,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
     expiry_reason: ExpiryReason | None = None
     is_resting: bool = False
     is_short: bool = False
+    on_top: int = 0
     amendments: list[Amendment] = []
 
     @property
@@ -138,4 +140,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
 
     def need(self) -> int:
         """Return what a resting order must have reserved: price × remaining, or remaining."""
-        return notional(self.price, self.remaining) if self.is_buy else self.remaining
+        if not self.is_buy:
+            return self.remaining
+        cost = notional(self.price, self.remaining)
+        return cost + fee_of(cost, self.on_top) if self.on_top else cost

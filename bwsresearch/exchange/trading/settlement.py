@@ -79,7 +79,8 @@ class Settlement:
             free[spent] += used - cost
         else:
             free[spent] -= cost
-        commission, asset = self._commission(account, order, received, amount, is_maker=is_maker)
+        source, part = (quote, paid) if account.commission.in_quote else (received, amount)
+        commission, asset = self._commission(account, order, source, part, is_maker=is_maker)
         free[received] += amount
         free[asset] -= commission
         self.fees[asset] += commission
