@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bwsresearch import aio, cache
+    from bwsresearch import aio, cache, ta
     from bwsresearch.backtesting import Result, Rules, backtest, check_lookahead
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
@@ -91,6 +91,7 @@ __all__ = [
     "pull",
     "record_depth",
     "run",
+    "ta",
     "trades",
 ]
 
@@ -135,7 +136,7 @@ _HOME: Final = {
         "trades",
     ),
 }
-_MODULES: Final = ("aio", "cache")
+_MODULES: Final = ("aio", "cache", "ta")
 
 
 def __getattr__(name: str) -> object:
