@@ -1,11 +1,16 @@
 import os
 import signal
+import socket
 
 import pytest
 
 import bwsresearch
 from bwsresearch.cli.serve import clock_of, config_of
+from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config
+from bwsresearch.exchange.gateway import Gateway
+from bwsresearch.exchange.synthetic import SyntheticMarket
+from bwsresearch.local import LocalEndpoint
 
 
 def listening(process):
@@ -26,13 +31,15 @@ def test_it_serves_until_a_signal_and_stops_cleanly(started, number):
 
 
 def test_a_seed_makes_another_market(started):
-    prices = []
-    for seed in (1, 2):
-        process = started("serve", "--port", "0", "--seed", seed)
-        with bwsresearch.connect(listening(process)) as client:
-            bar = client.klines("BTCUSDT", "1d", start_time=1_704_067_200_000, limit=1)[0]
-            prices.append(bar.close)
-    assert prices[0] != prices[1]
+    process = started("serve", "--port", "0", "--seed", 2)
+    here = [LocalEndpoint(Gateway(SyntheticMarket(seed), Config())) for seed in (1, 2)]
+    bars = []
+    for place in (listening(process), *here):
+        with Client(place) as client:
+            bars += client.klines("BTCUSDT", "1d", start_time=1_704_067_200_000, limit=1)
+    served, other, same = bars
+    assert served == same
+    assert served.close != other.close
 
 
 def test_a_config_file_sets_limits(started, tmp_path):
@@ -45,10 +52,10 @@ def test_a_config_file_sets_limits(started, tmp_path):
 
 
 def test_a_taken_port_is_a_clear_error(started):
-    first = started("serve", "--port", "0")
-    port = listening(first).split(":")[2].split("/")[0]
-    second = started("serve", "--port", port)
-    _, err = second.communicate(timeout=30)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = started("serve", "--port", port)
+        _, err = second.communicate(timeout=60)
     assert second.returncode == 1
     assert err == (
         f"bwsresearch: cannot listen on 127.0.0.1:{port} (Address already in use); "

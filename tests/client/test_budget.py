@@ -1,8 +1,8 @@
 import heapq
 import itertools
+import random
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,11 +196,11 @@ class World:
     counts: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.random = np.random.default_rng(self.seed)
+        self.random = random.Random(self.seed)
         self.counter = Counter(LimitRule("REQUEST_WEIGHT", "MINUTE", 1, self.limit))
         self.budget = Budget(limit=self.limit)
         self.events, self.number = [], itertools.count()
-        self.now = START + int(self.random.integers(0, MINUTE))
+        self.now = START + self.random.randrange(0, MINUTE)
         self.arrived, self.replied = [0] * self.processes, [0] * self.processes
 
     @property
@@ -212,20 +212,20 @@ class World:
 
     def travel(self, lasts, process):
         """How long a frame takes; those of a connection may overtake each other, or not."""
-        delay = int(self.random.integers(0, self.latency_ms + 1))
+        delay = self.random.randrange(0, self.latency_ms + 1)
         if self.is_in_order:
             delay = max(delay, lasts[process] - self.now)
             lasts[process] = self.now + delay
         return delay
 
     def run(self):
-        sent, there = self.wall, self.now + int(self.random.integers(0, self.latency_ms + 1))
-        self.now = there + int(self.random.integers(0, self.latency_ms + 1))
+        sent, there = self.wall, self.now + self.random.randrange(0, self.latency_ms + 1)
+        self.now = there + self.random.randrange(0, self.latency_ms + 1)
         self.budget.learn_time(there, sent, self.wall)
         end = (START // MINUTE + self.minutes + 1) * MINUTE
         for process in range(self.processes):
             for _ in range(self.lanes):
-                self.later(int(self.random.integers(0, 50)), self.ask, process)
+                self.later(self.random.randrange(0, 50), self.ask, process)
         if self.others:
             self.later(0, self.other)
         while self.events and self.now < end:
@@ -233,7 +233,7 @@ class World:
             act(*args)
 
     def ask(self, process, weight=None):
-        weight = weight or int(self.random.choice(self.weights))
+        weight = weight or self.random.choice(self.weights)
         if wait := self.budget.wait_ms(weight, self.wall):
             self.later(wait, self.ask, process, weight)
             return
@@ -256,7 +256,7 @@ class World:
         self.counter.charge(1, self.now)
         self.counts[self.counter.window] = self.counter.used
         gap = 8 * self.latency_ms // max(1, self.limit // 100) + 1
-        self.later(int(self.random.integers(gap, 20 * gap)), self.other)
+        self.later(self.random.randrange(gap, 20 * gap), self.other)
 
 
 @settings(max_examples=40)

@@ -15,15 +15,13 @@ from bwsresearch.history import bars, ticks
 from bwsresearch.history.download import Lane
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import Span
-from bwsresearch.history.retries import Retries, choose
+from bwsresearch.history.retries import choose
 from bwsresearch.history.runs import AGGREGATES
 
-from .lab import Clock, Watched
+from .lab import AT_ONCE, Clock, Watched
 
 ROWS = 10
 IN_FLIGHT = 16
-AT_ONCE = Retries(pauses=(0.0, 0.0, 0.0), silences=3)
-"""Pauses that take no time; what is asked again after a silence may meet the next one."""
 
 
 def fingerprint(frame):

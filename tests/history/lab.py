@@ -33,6 +33,8 @@ class Clock:
 
 
 IMPATIENT = Retries(pauses=(), silences=1)
+AT_ONCE = Retries(pauses=(0.0, 0.0, 0.0), silences=3)
+"""Pauses that take no time; what is asked again after a silence may meet the next one."""
 
 _clients: list[Client] = []
 

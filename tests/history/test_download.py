@@ -15,10 +15,12 @@ from bwsresearch.history import bars as history_bars
 from bwsresearch.history import ticks as history_ticks
 from bwsresearch.history.download import Lane
 from bwsresearch.history.progress import Progress
+from bwsresearch.history.retries import choose
 from bwsresearch.local import LocalEndpoint
 from bwsresearch.protocol.methods import Klines
 
-from .lab import MINUTE, NOW, Clock, Exchange, Watched, bars, recorded, refusal, result
+from .faulty import klines
+from .lab import AT_ONCE, MINUTE, NOW, Clock, Exchange, Watched, bars, recorded, refusal, result
 
 START = 1_704_067_200_000  # 2024-01-01
 PAGES = 40
@@ -339,7 +341,8 @@ def test_a_limit_that_opens_at_once_is_not_hammered(exchange):
 
 
 def test_a_pause_is_told_on_the_bar(exchange, capsys):
-    limited = refusal(429, -1003, "Too much.", serverTime=NOW, retryAfter=NOW + 120)
+    # The clock stands still, so that every page behind it waits as long again.
+    limited = refusal(429, -1003, "Too much.", serverTime=NOW, retryAfter=NOW + 1)
     exchange.nth(FIRST_PAGES, limited)
     assert_whole(pull(exchange, in_flight=1, progress=True))
     assert "limit reached, waiting 0 s" in capsys.readouterr().err
@@ -388,6 +391,7 @@ def test_a_connection_that_keeps_dropping_is_an_error_and_the_next_call_goes_on(
 
         gateway.interfere = drop
         with Client(running.url) as client:
+            choose(client.aio, AT_ONCE)
             exchange = Exchange(gateway, clock)
             with pytest.raises(Disconnected, match=r"klines: ws://127\.0\.0\.1:\d+ dropped"):
                 pull(exchange, client)
@@ -402,6 +406,7 @@ def test_a_server_that_is_gone_is_an_error_and_not_an_empty_frame(market):
     gateway, clock = Watched(market), Clock()
     with server.hosted(gateway, clock=clock) as running:
         client = Client(running.url)
+        choose(client.aio, AT_ONCE)
         span = {"start": START, "end": START + 1000 * MINUTE, "client": client}
         assert len(bws.klines("BTCUSDT", "1m", **span)) == 1000
     for cache in (False, "refresh"):
@@ -418,7 +423,7 @@ def test_a_page_is_one_request_of_the_api(exchange):
 
 
 def test_a_long_download_is_written_in_between():
-    exchange = recorded(BTCUSDT={"1m": bars(140_000, START)})
+    exchange = recorded(BTCUSDT={"1m": bars(1400, START)})
     seen = []
 
     def look(_):
@@ -426,10 +431,9 @@ def test_a_long_download_is_written_in_between():
             seen.append(kept())
 
     exchange.gateway.interfere = look
-    span = {"start": START, "end": START + 140_000 * MINUTE}
-    bws.klines("BTCUSDT", "1m", client=exchange.client, in_flight=1, **span)
-    assert seen == [0, 128_000]
-    assert kept() == 140_000
+    klines(exchange.client, START, START + 1400 * MINUTE, rows=10, in_flight=1)
+    assert seen == [0, 1280]
+    assert kept() == 1400
 
 
 def test_each_symbol_is_written_when_it_is_whole():

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,8 @@ SEED = 20_240_101
 START = 1_704_067_200_000  # 2024-01-01
 PAGES = 200
 END = START + PAGES * ROWS * MINUTE
-APART = 67
-"""A download meets its fault three times, so many requests apart: 201 of them, with the first one,
-which finds where bars begin."""
+APART = 34
+"""A download meets its fault again and again, so many requests apart: twice as many as are in flight."""
 EVER = 10**9
 IMPATIENT_S = 0.5
 """How long a reply is waited for that never comes."""
@@ -53,18 +53,18 @@ class Case:
 
 
 def places(n):
-    """The requests of a download that go wrong, from the first of them."""
-    return n, n + APART, n + 2 * APART
+    """The requests of a download that go wrong: of its pages, and of the one that finds the first bar."""
+    return tuple(range(n, 1 + PAGES + 1, APART))
 
 
-def thrice(kind, other=None, timeout=None, **options):
-    """Three faults in one download; `other` are the options of the second."""
+def often(kind, other=None, timeout=None, **options):
+    """Some faults in one download; `other` are the options of every second one."""
 
     def faults(n, method):
-        kinds = (options, {**options, **(other or {})}, options)
+        kinds = cycle((options, {**options, **(other or {})}))
         return tuple(
             Fault(kind, at=at, method=method, **one)
-            for at, one in zip(places(n), kinds, strict=True)
+            for at, one in zip(places(n), kinds, strict=False)
         )
 
     return Case(faults, None, timeout)
@@ -80,27 +80,27 @@ def for_good(kind, error, timeout=None, **options):
 
 
 CASES = {
-    "drop_unread": thrice("drop_unread"),
-    "drop": thrice("drop"),
-    "drop_after": thrice("drop_after"),
-    "refuse": thrice("refuse", times=2),
-    "shutdown": thrice("shutdown", other={"seconds": 0.0}, seconds=0.01),
-    "delay": thrice("delay", seconds=0.01),
-    "silence": thrice("silence", timeout=IMPATIENT_S),
-    "stuck": thrice("stuck", timeout=IMPATIENT_S, seconds=2 * IMPATIENT_S),
-    "fin": thrice("fin"),
-    "slow_read": thrice("slow_read", seconds=0.01),
-    "slow_write": thrice("slow_write", seconds=0.01),
-    "noise": thrice("noise"),
-    "other_json": thrice("other_json"),
-    "cut_json": thrice("cut_json"),
-    "cut_frame": thrice("cut_frame"),
-    "other_result": thrice("other_result"),
-    "other_rows": thrice("other_rows"),
-    "disorder": thrice("disorder"),
-    "limit": thrice("limit", seconds=0.001),
-    "failure": thrice("failure", other={"status": 503}, status=500),
-    "skew": thrice("skew", other={"seconds": -7200.0}, seconds=3600.0),
+    "drop_unread": often("drop_unread"),
+    "drop": often("drop"),
+    "drop_after": often("drop_after"),
+    "refuse": often("refuse", times=2),
+    "shutdown": often("shutdown", other={"seconds": 0.0}, seconds=0.01),
+    "delay": often("delay", seconds=0.01),
+    "silence": often("silence", timeout=IMPATIENT_S),
+    "stuck": often("stuck", timeout=IMPATIENT_S, seconds=2 * IMPATIENT_S),
+    "fin": often("fin"),
+    "slow_read": often("slow_read", seconds=0.01),
+    "slow_write": often("slow_write", seconds=0.01),
+    "noise": often("noise"),
+    "other_json": often("other_json"),
+    "cut_json": often("cut_json"),
+    "cut_frame": often("cut_frame"),
+    "other_result": often("other_result"),
+    "other_rows": often("other_rows"),
+    "disorder": often("disorder"),
+    "limit": often("limit", seconds=0.001),
+    "failure": often("failure", other={"status": 503}, status=500),
+    "skew": often("skew", other={"seconds": -7200.0}, seconds=3600.0),
     "ban": Case(lambda n, method: (Fault("ban", at=n, method=method, seconds=0.001),), Banned),
     "failure for good": for_good("failure", ServerError),
     "drop for good": for_good("drop", Disconnected),
@@ -225,7 +225,7 @@ def met(bench, case, n, client, whole, counts):
         assert [deed.nth for deed in bench.plan.done] == list(places(n))
         if case.timeout is None:  # a busy machine is late too
             assert_only_in_flight_repeats(bench.pages("startTime"), n)
-        assert bench.plan.requests <= 2 + PAGES + 3 * IN_FLIGHT
+        assert bench.plan.requests <= 2 + PAGES + len(places(n)) * IN_FLIGHT
         counts.equal += 1
         count(bench, counts)
     assert fingerprint(frame) == whole, f"fault at {n}"
@@ -281,6 +281,6 @@ def test_trades_survive_every_fault(name, trades_bench, fresh):
                 frame = agg_trades(client, START, end)
             else:
                 assert case.error is None
-            assert bench.plan.requests <= 4 + pages + 3 * IN_FLIGHT
+            assert bench.plan.requests <= 4 + pages + len(places(n)) * IN_FLIGHT
             assert fingerprint(frame) == whole
     bench.left(before)

@@ -32,19 +32,21 @@ def book(second, bids, asks):
 
 def walk(seconds, depth=10):
     """Books of a price that walks, one each of `seconds`."""
-    draw = np.random.default_rng(3)
-    mids = 100 + np.cumsum(draw.choice([-0.01, 0.0, 0.01], len(seconds)))
-    return concat(
-        BOOKS,
-        [
-            book(
-                second,
-                [(round(mid - 0.01 * i, 2), draw.exponential() + 0.1) for i in range(1, depth + 1)],
-                [(round(mid + 0.01 * i, 2), draw.exponential() + 0.1) for i in range(1, depth + 1)],
-            )
-            for second, mid in zip(seconds, mids, strict=True)
-        ],
-    )
+    draw, count, sides = np.random.default_rng(3), len(seconds), 2 * depth
+    mids = 100 + np.cumsum(draw.choice([-0.01, 0.0, 0.01], count))
+    levels = np.tile(np.arange(1, depth + 1), 2 * count)
+    is_ask = np.tile(np.repeat([False, True], depth), count)
+    due = START + np.repeat(np.asarray(seconds), sides) * SECOND
+    return {
+        "time": due,
+        "last_update_id": due // SECOND - START // SECOND + 1,
+        "is_ask": is_ask,
+        "level": levels,
+        "price": np.round(np.repeat(mids, sides) + np.where(is_ask, 0.01, -0.01) * levels, 2),
+        "qty": draw.exponential(size=sides * count) + 0.1,
+        "request_time": due,
+        "reply_time": due,
+    }
 
 
 def frame(columns):

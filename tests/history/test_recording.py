@@ -269,11 +269,12 @@ def test_rows_reach_the_disk_in_ten_seconds_and_the_files_in_five_minutes(exchan
 
 
 def test_a_frame_shows_what_is_not_in_the_files_yet(exchange):
-    recording, pace, first = record(exchange, 320)
+    step = 5 * SECOND
+    recording, pace, first = record(exchange, 64, every=step)
     seen = []
-    pace.then[first + 312 * SECOND] = lambda: seen.append(history(exchange))
+    pace.then[first + 63 * step] = lambda: seen.append(history(exchange))
     run(recording)
-    assert times(seen[0]) == [first + i * SECOND for i in range(310)]
+    assert times(seen[0]) == [first + i * step for i in range(62)]
     assert seen[0].attrs["gaps"] == []
 
 
@@ -330,9 +331,9 @@ def test_a_disk_that_takes_nothing_for_a_while_costs_no_book(exchange, blocked):
 
 @pytest.mark.usefixtures("blocked")
 def test_a_disk_that_takes_nothing_for_ten_minutes_ends_it(exchange):
-    recording = run(record(exchange, 700, limit=1)[0])
+    recording = run(record(exchange, 70, every=10 * SECOND, limit=1)[0])
     assert isinstance(recording.error, CacheError)
-    assert 600 <= recording.samples < 620
+    assert 60 <= recording.samples < 63
 
 
 def test_the_end_of_the_thread_keeps_what_came(synthetic):

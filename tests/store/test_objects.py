@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import random
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 import bwsresearch as bws
+from bwsresearch.cli import main
 from bwsresearch.client.sync import Client
 from bwsresearch.errors import CacheError
 from bwsresearch.exchange.gateway import Gateway
@@ -30,6 +32,9 @@ HOUR = 3_600_000
 DAY = 86_400_000
 YEAR = (JANUARY, JANUARY + 366 * DAY)
 SERIES = "cache/v1/production/klines/symbol=BTCUSDT/interval=1m"
+
+
+_apps = itertools.count()
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def page(bars, number, seed=1):
 def fresh():
     """Meet the store for the first time: this process knows another by what surrounds it."""
     with pytest.MonkeyPatch.context() as surroundings:
-        surroundings.setenv("AWS_REGION", "us-east-1")
+        surroundings.setenv("AWS_SDK_UA_APP_ID", f"tests-{next(_apps)}")
         yield
 
 
@@ -185,7 +190,7 @@ url, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 cache = Cache(url, "production")
 print("ready", flush=True)
 sys.stdin.readline()
-for page in range(first, 30, count):
+for page in range(first, 15, count):
     opens = 1704067200000 + (np.arange(60) + 60 * page) * 60000
     rows = {name: opens * 1000 if name in KLINES.stamps else (opens // 60000 % 9999).astype(dtype)
             for name, dtype in KLINES.dtypes.items()}
@@ -214,9 +219,9 @@ def test_rows_of_processes_that_write_one_file_at_once_are_all_kept(url, remote)
     assert [writer.communicate()[0] for writer in writers] == ["done\n"] * 3
     found, covered = read(remote)
     assert (found["open_time"] // 1000).tolist() == list(
-        range(JANUARY, JANUARY + 30 * HOUR, MINUTE)
+        range(JANUARY, JANUARY + 15 * HOUR, MINUTE)
     )
-    assert covered == ((JANUARY, JANUARY + 30 * HOUR),)
+    assert covered == ((JANUARY, JANUARY + 15 * HOUR),)
 
 
 def test_a_writer_that_is_overtaken_adds_to_what_the_other_wrote(remote, url, bars, s3, same):
@@ -616,16 +621,20 @@ def test_what_needs_a_folder_says_so(chosen):
             call()
 
 
-def test_what_a_bucket_holds_is_told_and_served_by_the_command_line(url, cache_dir, remote, bars):
+def test_what_a_bucket_holds_is_told_and_served_by_the_command_line(
+    url, cache_dir, remote, bars, monkeypatch, capsys
+):
     day = bars(JANUARY, JANUARY + DAY, "1h")
     write(remote, day, ((JANUARY, JANUARY + DAY),), "1h")
-    command = [sys.executable, "-m", "bwsresearch"]
-    listed = subprocess.run(
-        [*command, "cache", "info", "--cache", url], capture_output=True, text=True, check=True
-    )
-    assert "BTCUSDT" in listed.stdout
-    serve = [*command, "serve", "--port", "0", "--market", "cache", "--cache", url]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+    with monkeypatch.context() as typed:
+        typed.setattr(sys, "argv", ["bwsresearch", "cache", "info", "--cache", url])
+        typed.setenv("BWS_CACHE_DIR", str(cache_dir))  # which the command sets
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    assert "BTCUSDT" in capsys.readouterr().out
+    serve = [sys.executable, "-m", "bwsresearch", "serve", "--port", "0"]
+    source = ["--market", "cache", "--cache", url]
+    with subprocess.Popen([*serve, *source], stdout=subprocess.PIPE, text=True) as server:
         try:
             place = server.stdout.readline().removeprefix("listening on ").strip()
             with bws.connect(place) as client:

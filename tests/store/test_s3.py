@@ -11,7 +11,7 @@ WRONG = '"00000000000000000000000000000000"'
 
 @pytest.fixture
 def store(s3):  # noqa: ARG001 - it sets the environment
-    return S3(fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True))
+    return S3(fsspec.filesystem("s3", use_listings_cache=False))
 
 
 @pytest.fixture
