@@ -1,0 +1,78 @@
+"""What the kernel needs to know of klines, computed once for all runs on them."""
+
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bwsresearch.backtesting.statistics import bar_days, ends
+
+__all__ = ["Floats", "Ints", "Market"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+_DAY_US = 86_400_000_000
+_YEAR_DAYS = 365.25
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """Closed bars, oldest first: arrays of one element per bar unless it is said otherwise."""
+
+    opens: Floats
+    closes: Floats
+    traded: Ints | None
+    """The bars in which something was traded, None for all."""
+    sums: Floats
+    """Prefix sums of the closes, one more than there are bars."""
+    lasts: Ints
+    """The bar at whose close each period of the returns ends: a UTC day, a bar where these are longer."""
+    bar_days: float
+    years: float
+    """From the first open to the end of the last bar, in years of 365.25 days."""
+
+    @classmethod
+    def of(cls, klines: pd.DataFrame) -> Self:
+        """Return the market of checked klines."""
+        index = pd.DatetimeIndex(klines.index)
+        closes = klines["close"].to_numpy(np.float64)
+        is_traded = klines["volume"].to_numpy(np.float64) > 0
+        length, opened = bar_days(index), index.as_unit("us").asi8
+        sums = np.zeros(len(closes) + 1)
+        np.cumsum(closes, out=sums[1:])
+        return cls(
+            opens=klines["open"].to_numpy(np.float64),
+            closes=closes,
+            traded=None if is_traded.all() else np.flatnonzero(is_traded),
+            sums=sums,
+            lasts=np.arange(len(closes)) if length > 1.0 else _last_of_days(opened),
+            bar_days=length,
+            years=float(_end(index, opened, length) - opened[0]) / _DAY_US / _YEAR_DAYS,
+        )
+
+    def __len__(self) -> int:
+        return len(self.closes)
+
+    def following(self, bars: Ints) -> Ints:
+        """Return the first later bar in which something was traded, -1 where there is none."""
+        if self.traded is None:
+            later = bars + 1
+            later[later >= len(self.closes)] = -1
+            return later
+        return np.append(self.traded, -1)[np.searchsorted(self.traded, bars, side="right")]
+
+
+def _end(index: pd.DatetimeIndex, opened: Ints, length: float) -> int:
+    """Return when the last bar is over."""
+    is_even = length <= 1.0  # longer ones may be months
+    return int(opened[-1]) + round(length * _DAY_US) if is_even else int(ends(index)[-1])
+
+
+def _last_of_days(opened: Ints) -> Ints:
+    """Return for each UTC day from the first to the last its last bar, or the last one before it."""
+    first, last = int(opened[0] // _DAY_US), int(opened[-1] // _DAY_US)
+    ends_of_days = np.arange(first + 1, last + 2) * _DAY_US
+    return np.searchsorted(opened, ends_of_days, side="left") - 1
