@@ -31,8 +31,9 @@ SEED = 20_240_101
 START = 1_704_067_200_000  # 2024-01-01
 PAGES = 200
 END = START + PAGES * ROWS * MINUTE
-APART = 34
-"""A download meets its fault again and again, so many requests apart: twice as many as are in flight."""
+APART, FAR_APART = 34, 67
+"""A download meets its fault again and again, so many requests apart: twice as many as are in flight.
+Silence is borne three times, and all that are in flight hear it: it comes less often."""
 EVER = 10**9
 IMPATIENT_S = 0.5
 """How long a reply is waited for that never comes."""
@@ -48,13 +49,17 @@ class Case:
     step: int = 1
 
     @property
+    def apart(self):
+        return APART if self.timeout is None else FAR_APART
+
+    @property
     def errors(self):
         return () if self.error is None else self.error
 
 
-def places(n):
+def places(n, apart):
     """The requests of a download that go wrong: of its pages, and of the one that finds the first bar."""
-    return tuple(range(n, 1 + PAGES + 1, APART))
+    return tuple(range(n, 1 + PAGES + 1, apart))
 
 
 def often(kind, other=None, timeout=None, **options):
@@ -64,10 +69,11 @@ def often(kind, other=None, timeout=None, **options):
         kinds = cycle((options, {**options, **(other or {})}))
         return tuple(
             Fault(kind, at=at, method=method, **one)
-            for at, one in zip(places(n), kinds, strict=False)
+            for at, one in zip(places(n, case.apart), kinds, strict=False)
         )
 
-    return Case(faults, None, timeout)
+    case = Case(faults, None, timeout)
+    return case
 
 
 def for_good(kind, error, timeout=None, **options):
@@ -189,17 +195,17 @@ def kept_pages(server):
     return {first for first in range(START, END, ROWS * MINUTE) if first in opens}
 
 
-def assert_only_in_flight_repeats(pages, n):
+def assert_only_in_flight_repeats(pages, struck):
     """Pages asked for twice were on their way when something went wrong."""
     for first in {page for page in pages if pages.count(page) > 1}:
         asked = 1 + 1 + pages.index(first)  # after the question where bars begin
-        assert min(abs(asked - at) for at in places(n)) <= IN_FLIGHT
+        assert min(abs(asked - at) for at in struck) <= IN_FLIGHT
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_bars_survive_every_fault_at_every_page(name, bars_bench, whole_bars, fresh):
     case, counts, began = CASES[name], Counts(name), time.monotonic()
-    last = 1 + PAGES if case.error else APART
+    last = 1 + PAGES if case.error else case.apart
     before = bars_bench.tasks()
     for n in sample(name, range(1, last + 1, case.step), 1):
         fresh()
@@ -222,10 +228,11 @@ def met(bench, case, n, client, whole, counts):
         frame = completed(bench, client, counts)
     else:
         assert case.error is None, f"no error at {n}"
-        assert [deed.nth for deed in bench.plan.done] == list(places(n))
+        struck = places(n, case.apart)
+        assert [deed.nth for deed in bench.plan.done] == list(struck)
         if case.timeout is None:  # a busy machine is late too
-            assert_only_in_flight_repeats(bench.pages("startTime"), n)
-        assert bench.plan.requests <= 2 + PAGES + len(places(n)) * IN_FLIGHT
+            assert_only_in_flight_repeats(bench.pages("startTime"), struck)
+        assert bench.plan.requests <= 2 + PAGES + len(struck) * IN_FLIGHT
         counts.equal += 1
         count(bench, counts)
     assert fingerprint(frame) == whole, f"fault at {n}"
@@ -281,6 +288,6 @@ def test_trades_survive_every_fault(name, trades_bench, fresh):
                 frame = agg_trades(client, START, end)
             else:
                 assert case.error is None
-            assert bench.plan.requests <= 4 + pages + len(places(n)) * IN_FLIGHT
+            assert bench.plan.requests <= 4 + pages + len(places(n, case.apart)) * IN_FLIGHT
             assert fingerprint(frame) == whole
     bench.left(before)
