@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import ssl
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -104,8 +105,11 @@ def config_of(path: Path | None) -> Config:
         raise ValueError(f"--config {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def clock_of(text: str) -> Callable[[], int]:
-    """Return the clock that `text` names, in epoch milliseconds: "live", or a time it starts at."""
+def clock_of(text: str, ticking: Callable[[], int] = time.monotonic_ns) -> Callable[[], int]:
+    """Return the clock that `text` names, in epoch milliseconds: "live", or a time it starts at.
+
+    That one runs as `ticking` does, in nanoseconds.
+    """
     if text == "live":
         return local.live_clock
     try:
@@ -114,7 +118,7 @@ def clock_of(text: str) -> Callable[[], int]:
         raise ValueError(
             f"--clock is {text!r}, must be live or an ISO time such as 2024-01-31T12:00"
         ) from None
-    return local.running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC))
+    return local.running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC), ticking)
 
 
 def _market(kind: str, seed: int, source: str | None) -> Market:

@@ -1,6 +1,8 @@
 """Order books over time: recorded in the background while a notebook does something else."""
 
 import asyncio
+import atexit
+import contextlib
 import datetime as dt
 import os
 import re
@@ -158,12 +160,15 @@ class Recorder:
         task = asyncio.ensure_future(self._recording.run())
         with _running_lock:
             _running.add(self)  # it goes on when nobody holds it
+        # Before the bridge ends, which waits for connections and not for a busy disk.
+        atexit.register(self._end)
         task.add_done_callback(self._forget)
         return task
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         with _running_lock:
             _running.discard(self)
+        atexit.unregister(self._end)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._recording.error = self._recording.error or error
 
@@ -224,6 +229,10 @@ class Recorder:
         if self.is_running:
             self._bridge.run(self._ended(is_to_stop=False), timeout)
         self._tell()
+
+    def _end(self) -> None:
+        with contextlib.suppress(BwsError, ValueError):  # nobody is left to be told
+            self.stop()
 
     async def _ended(self, *, is_to_stop: bool) -> None:
         if is_to_stop:

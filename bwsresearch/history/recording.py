@@ -36,8 +36,6 @@ FLUSH_MS: Final = 10_000
 MERGE_MS: Final = 300_000
 _PATIENCE_MS: Final = 600_000
 """For so long rows wait in memory for a disk that takes none."""
-_GRACE_S: Final = 2.0
-"""How long the end waits for books that were asked for."""
 _PAUSE_S: Final = 1.0
 _TRANSIENT: Final = (Disconnected, Timeout, ServerError, RateLimited)
 
@@ -82,12 +80,14 @@ class Recording:
         late: those of them that came after the next one was due.
         missed: books that were due and did not come.
         last_error: why the last of those did not come, "" when all did.
+        grace_s: how long the end waits for books that were asked for.
         error: what ended the run, None while it goes well.
     """
 
     plan: Plan
     client: AsyncClient
     pace: Pace
+    grace_s: float = 2.0
     samples: int = 0
     late: int = 0
     missed: int = 0
@@ -110,7 +110,7 @@ class Recording:
         try:
             await self._ask_on_time()
             if self.in_flight:
-                await asyncio.wait(self.in_flight, timeout=_GRACE_S)
+                await asyncio.wait(self.in_flight, timeout=self.grace_s)
         except (BwsError, ValueError) as error:
             self._fail(error)
         finally:

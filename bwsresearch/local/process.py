@@ -56,10 +56,10 @@ class Onward:
         self._shown_ms = max(self._shown_ms, time_ms)
 
 
-def running_from(start: dt.datetime) -> Onward:
-    """Return a clock that shows `start` now and runs on."""
-    zero = time.monotonic_ns() - int(start.timestamp() * 1_000_000_000)
-    return Onward(lambda: (time.monotonic_ns() - zero) // 1_000_000, is_movable=True)
+def running_from(start: dt.datetime, ticking: Callable[[], int] = time.monotonic_ns) -> Onward:
+    """Return a clock that shows `start` now and runs on; `ticking` counts nanoseconds."""
+    zero = ticking() - int(start.timestamp() * 1_000_000_000)
+    return Onward(lambda: (ticking() - zero) // 1_000_000, is_movable=True)
 
 
 @dataclass(frozen=True, slots=True)

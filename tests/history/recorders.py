@@ -38,10 +38,10 @@ class Stepped:
 
 
 def planned(client, clock, symbols=("BTCUSDT",), every=SECOND, limit=20, until=None, lasts=None):
-    """A recording that has not begun, and its pace."""
+    """A recording that has not begun, and its pace; a busy machine costs it no book."""
     pace = Stepped(clock)
-    plan = Plan(tuple(symbols), every, limit, 30.0, until, lasts)
-    pace.recording = Recording(plan, client.aio, pace)
+    plan = Plan(tuple(symbols), every, limit, 600.0, until, lasts)
+    pace.recording = Recording(plan, client.aio, pace, grace_s=600.0)
     return pace.recording, pace
 
 

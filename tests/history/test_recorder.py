@@ -17,11 +17,12 @@ import bwsresearch as bws
 from bwsresearch.errors import BadSymbol, Timeout
 from bwsresearch.history import recorder as recorders
 from bwsresearch.history.recorder import cadence
+from bwsresearch.local import live_clock
 from bwsresearch.store import Cache
 from bwsresearch.store.verification import verify
 from bwsresearch.tables import BOOKS
 
-from .lab import NOW
+from .lab import NOW, Exchange, Watched
 from .recorders import SECOND, planned, started
 
 FIRST = NOW // SECOND * SECOND + SECOND
@@ -35,7 +36,7 @@ class Gate:
 
     async def __call__(self):
         self.is_reached.set()
-        await asyncio.to_thread(self.is_open.wait, 60)
+        await asyncio.to_thread(self.is_open.wait, 600)
 
 
 # ---- options -------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def test_it_tells_its_state_in_one_line(exchange):
     recording, pace = planned(exchange.client, exchange.clock, symbols=("BTCUSDT", "ETHUSDT"))
     pace.then[FIRST + 3 * SECOND] = gate = Gate()
     held = started(recording)
-    assert gate.is_reached.wait(60)
+    assert gate.is_reached.wait(600)
     assert held.is_running
     assert repr(held) == "<Recorder BTCUSDT, ETHUSDT running, 6 samples, 0 late, 0 missed>"
     gate.is_open.set()
@@ -131,7 +132,7 @@ def test_stopping_twice_is_fine_and_keeps_what_came(exchange):
     recording, pace = planned(exchange.client, exchange.clock)
     pace.then[FIRST + 2 * SECOND] = gate = Gate()
     held = started(recording)
-    assert gate.is_reached.wait(60)
+    assert gate.is_reached.wait(600)
     gate.is_open.set()
     held.stop()
     held.stop()
@@ -144,7 +145,7 @@ def test_stopping_twice_is_fine_and_keeps_what_came(exchange):
 def test_it_ends_by_itself_and_wait_returns_then(exchange):
     recording, _ = planned(exchange.client, exchange.clock, until=FIRST + 5 * SECOND)
     held = started(recording)
-    held.wait(60)
+    held.wait(600)
     assert (held.samples, held.late, held.missed, held.is_running) == (5, 0, 0, False)
 
 
@@ -152,7 +153,7 @@ def test_a_wait_that_is_too_long_leaves_it_running(exchange):
     recording, pace = planned(exchange.client, exchange.clock)
     pace.then[FIRST] = gate = Gate()
     held = started(recording)
-    assert gate.is_reached.wait(60)
+    assert gate.is_reached.wait(600)
     with pytest.raises(Timeout):
         held.wait(0.01)
     assert held.is_running
@@ -173,7 +174,7 @@ def test_a_block_stops_it_and_its_own_error_comes_first(exchange):
     recording, pace = planned(exchange.client, exchange.clock)
     pace.then[FIRST + SECOND] = gate = Gate()
     with started(recording) as held:
-        assert gate.is_reached.wait(60)
+        assert gate.is_reached.wait(600)
         gate.is_open.set()
     assert not held.is_running
     wrong, _ = planned(exchange.client, exchange.clock, symbols=("NOSUCH",))
@@ -190,7 +191,7 @@ def test_an_interrupt_ends_the_wait_and_not_the_recording(exchange):
     is_waiting, gate = threading.Event(), Gate()
 
     async def interrupt():
-        await asyncio.to_thread(is_waiting.wait, 60)
+        await asyncio.to_thread(is_waiting.wait, 600)
         os.kill(os.getpid(), signal.SIGINT)
         await gate()
 
@@ -198,23 +199,28 @@ def test_an_interrupt_ends_the_wait_and_not_the_recording(exchange):
     held = started(recording)
     with pytest.raises(KeyboardInterrupt):
         is_waiting.set()
-        held.wait(60)
+        held.wait(600)
     assert held.is_running
     gate.is_open.set()
     held.stop()
     assert held.samples >= 1
 
 
-def test_the_public_call_records_by_the_clock_of_the_server():
-    client = bws.connect("local")
-    with bws.record_depth("btcusdt", every="50ms", limit=5, until="+1s") as held:
+def test_the_public_call_records_by_the_clock_of_the_server(synthetic):
+    exchange, came = Exchange(Watched(synthetic), live_clock), threading.Semaphore(0)
+    exchange.gateway.after = lambda _: came.release()
+    options = {"every": "50ms", "limit": 5, "until": "+1d", "client": exchange.client}
+    with bws.record_depth("btcusdt", **options) as held:
         assert held.is_running
-        held.wait(60)
-    found = bws.depth_history("BTCUSDT", columns=["request_time", "reply_time"])
-    assert held.samples + held.missed == 20
+        for _ in range(10):
+            assert came.acquire(timeout=600)
+    found = bws.depth_history(
+        "BTCUSDT", columns=["request_time", "reply_time"], client=exchange.client
+    )
+    assert len(found.index.unique()) == held.samples > 0
     late = (found["request_time"] - found.index).dt.total_seconds()
     assert late.min() >= 0
-    assert found.attrs["server"] == client.aio.endpoint.gateway.market.identity
+    assert found.attrs["server"] == synthetic.identity
     assert {stamp.value // 10**6 % 50 for stamp in found.index} == {0}
 
 
@@ -241,6 +247,10 @@ pace.then[FIRST + 7000] = stay
 held = recorders.started(recording)
 here.wait()
 """
+IMPATIENT = f"""
+from bwsresearch.client.bridge import Bridge
+Bridge.stop.__defaults__ = (0.0,)
+{LEAVES}"""
 STAYS = f"""{LEAVES.replace("7000", "25000")}
 print("here", flush=True)
 signal.pause()
@@ -274,9 +284,10 @@ def history(exchange):
     return bws.depth_history("BTCUSDT", client=exchange.client, levels=None)
 
 
-def test_a_process_that_ends_keeps_what_came(exchange):
-    with process(LEAVES) as gone:
-        assert gone.communicate(timeout=60) == ("", None)
+@pytest.mark.parametrize("code", [LEAVES, IMPATIENT], ids=["", "however long the disk takes"])
+def test_a_process_that_ends_keeps_what_came(code, exchange):
+    with process(code) as gone:
+        assert gone.communicate() == ("", None)
     assert gone.returncode == 0
     assert len(history(exchange)) == 7 * 40
     assert spooled() == []
@@ -310,7 +321,7 @@ def test_two_processes_that_record_one_symbol_lose_nothing(exchange):
         one.stdin.flush()
     for one in both:
         with one:
-            one.communicate(timeout=120)
+            one.communicate()
         assert one.returncode == 0
     cache = Cache(bws.cache.path(), exchange.gateway.market.identity)
     rows, covered = cache.read(BOOKS, "BTCUSDT", None, 0, 2**42)

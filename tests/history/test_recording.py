@@ -355,7 +355,7 @@ def test_the_end_of_the_thread_keeps_what_came(synthetic):
         return task
 
     task = bridge.run(begin())
-    bridge.stop()
+    bridge.stop(timeout=600)
     assert task.cancelled()
     assert times(history(exchange)) == [FIRST + i * SECOND for i in range(4)]
     assert held(exchange) == (0, 4 * 40)
