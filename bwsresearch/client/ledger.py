@@ -73,7 +73,8 @@ class Ledger:
             done = self._acted(act)
             self._write(file, was, budget)
         finally:
-            os.close(file)  # and so unlocked
+            _unlock(file)
+            os.close(file)
         return done
 
     def note(self, act: Callable[[Budget], object]) -> None:
@@ -144,6 +145,12 @@ def _opened(path: Path) -> int | None:
         os.close(file)
         raise
     return file
+
+
+def _unlock(file: int) -> None:
+    # Not by closing alone: a process that was forked this very moment holds the file open too.
+    if sys.platform != "win32":
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: int) -> None:

@@ -214,3 +214,25 @@ def _charge_and_settle(ledger):
     charge = charged(ledger, 2)
     ledger.note(lambda budget: budget.settle(charge, NOW_MS, NOW_MS, 2))
     return time.perf_counter() - began
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_in_the_middle_of_a_turn_keeps_no_lock(path):
+    ledger, children = Ledger(path), []
+    ears, mouth = os.pipe()
+
+    def act(budget):
+        if not (child := os.fork()):
+            os.close(mouth)
+            os.read(ears, 1)  # until the test lets go
+            os._exit(0)
+        children.append(child)
+        return budget.charge(7, NOW_MS)
+
+    ledger.turn(act)
+    try:
+        assert Ledger(path).turn(lambda budget: budget.used) == 7
+    finally:
+        os.close(mouth)
+        os.waitpid(children[0], 0)
+        os.close(ears)
