@@ -27,6 +27,7 @@ from bwsresearch.store import (
 )
 from bwsresearch.store.archives import import_archives
 from bwsresearch.store.layout import folder_of
+from bwsresearch.store.spool import forsaken
 from bwsresearch.times import TimeLike, epoch_ms, period_start
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ def clear(
 ) -> int:
     """Remove what matches all that is given, everything without, and return the bytes freed.
 
+    So does what a recorder has left behind that was killed; what one that runs has not brought into
+    the files yet, it brings.
+
     Args:
         symbol: upper or lower case.
         interval: of klines, such as "1h".
@@ -137,7 +141,8 @@ def clear(
     """
     before_ms = None if older_than is None else _before_ms(older_than)
     wanted = _wanted(symbol, interval, kind, server)
-    return upkeep.clear(default_root(), wanted, before_ms=before_ms)
+    with forsaken(default_root()) as folders:
+        return upkeep.clear(default_root(), wanted, before_ms=before_ms, beside=folders)
 
 
 def _before_ms(older_than: TimeLike) -> int:

@@ -1,6 +1,7 @@
 """History into the cache and no further: many series, in the memory of a few pages."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -151,13 +152,12 @@ class _Pull:
         several: list[tuple[Series, str]] = [(one.series, one.interval) for one in bars]
         several += [(one, kind) for kind, group in trades.items() for one in group]
         if not self.want.is_empty:
-            try:
+            with contextlib.ExitStack() as ends:
+                for one, _ in several:
+                    ends.callback(one.save)  # those of all, whatever becomes of one
                 await fill_bars(bars, self.lane, self.now_ms)
                 for kind, group in trades.items():
                     await fill_trades(_TRADES[kind], group, self.want, self.lane, self.now_ms)
-            finally:
-                for one, _ in several:
-                    one.save()
         return [await asyncio.to_thread(_row, one, what, self.want) for one, what in several]
 
     def _bars(self) -> list[Bars]:

@@ -19,8 +19,9 @@ from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import as_symbol
 from bwsresearch.store import Cache, Spans, default_root
 from bwsresearch.store.layout import TREE
-from bwsresearch.store.mending import Mended, is_askable, mend, move_foreign, settle
+from bwsresearch.store.mending import Mended, mend, move_foreign, settle
 from bwsresearch.store.roots import Key, Root, root_at
+from bwsresearch.store.salvage import is_askable
 from bwsresearch.store.spans import minus, union
 from bwsresearch.store.upkeep import Wanted
 from bwsresearch.store.verification import Series, Survey, What, all_series

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Final, TypeAlias, TypeVar
+from typing import IO, Final, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -23,6 +23,7 @@ from bwsresearch.store.locks import LOCK_S
 from bwsresearch.store.parquet import Damaged
 from bwsresearch.store.partitions import LAST_MS, inside, overlapping, touched
 from bwsresearch.store.roots import Key, Root, Source, Turn, Unwritable, root_at
+from bwsresearch.store.salvage import Aside, DamagedFileWarning, Found, read_or_aside
 from bwsresearch.store.sizes import InUse, keep_within, max_bytes
 from bwsresearch.store.spans import Spans, clip, union
 from bwsresearch.tables import Columns, Schema
@@ -34,19 +35,6 @@ _LARGE: Final = 2**24
 """Bytes of a file's rows, in memory, that Arrow is to give back rather than to keep for the next."""
 
 T = TypeVar("T")
-_Found: TypeAlias = tuple[pa.Table, parquet.Footer]
-
-
-class DamagedFileWarning(UserWarning):
-    """A file of the cache was unreadable; it was put aside and its rows are fetched again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Aside:
-    """Where a damaged file lies now, and what was wrong with it."""
-
-    place: str
-    damage: Damaged
 
 
 @dataclass
@@ -57,6 +45,7 @@ class Cache:
         root: the folder of all servers' caches.
         server: whose rows: "production", "testnet", "demo", "local-<hash>" or host and port.
         lock_s: how long to wait for another process that writes the same file, in seconds.
+        is_limited: whether BWS_CACHE_MAX_MB holds for it, and what is too much goes.
 
     Raises:
         ValueError: when the server has no name, or BWS_CACHE_MAX_MB is no number.
@@ -65,6 +54,7 @@ class Cache:
     root: Location
     server: str
     lock_s: float = field(default=LOCK_S, repr=False)
+    is_limited: bool = field(default=True, repr=False)
     _files: Root = field(init=False, repr=False, compare=False)
     _use: InUse = field(init=False, repr=False, compare=False)
     _written: int = field(default=0, init=False, repr=False, compare=False)
@@ -87,8 +77,8 @@ class Cache:
     ) -> tuple[Columns, Spans]:
         """Return the rows of [start_ms, end_ms) sorted by key, and which of that time is covered.
 
-        A damaged file is put aside with a warning and counts as not covered. With `columns` only the
-        time and these are read.
+        A damaged file is put aside with a warning; its row groups that are sound stay, the time of the
+        others counts as not covered. With `columns` only the time and these are read.
 
         Raises:
             CacheError: when the folder cannot be read.
@@ -110,7 +100,7 @@ class Cache:
                 columns=list(kept.dtypes),
             )
             for key, source in zip(keys, sources, strict=True):
-                found = self._sound(key, source, read)
+                found = self._sound(schema, place, key, source, read)
                 if found is not None:
                     rows.add(found[0])
                     covered.append(clip(found[1].coverage, start_ms, end_ms))
@@ -173,7 +163,8 @@ class Cache:
                     is_fresh = self._merge(schema, place, partition, own, added)
                     if is_fresh and not was_fresh:
                         self._make_room(schema, place, partition, names)
-            keep_within(self.root, self._files, self._written)
+            if self.is_limited:
+                keep_within(self.root, self._files, self._written)
 
     def _present(self, place: Place, start_ms: int, end_ms: int) -> list[Partition]:
         return overlapping(place, self._names(place), start_ms, end_ms)
@@ -187,15 +178,27 @@ class Cache:
         return Place(self.server, schema.name, symbol, as_interval(interval) if interval else None)
 
     def _sound(
-        self, key: Key, source: Source | None, read: Callable[[Source | None], _Found | None]
-    ) -> _Found | None:
-        """Return what a file holds; None when there is none, or a damaged one was put aside."""
+        self,
+        schema: Schema,
+        place: Place,
+        key: Key,
+        source: Source | None,
+        read: Callable[[Source | None], Found | None],
+    ) -> Found | None:
+        """Return what a file holds, of a damaged one what is sound; None when there is nothing."""
         try:
             return read(source)
         except Damaged:
             pass
+
+        def mended(turn: Turn) -> tuple[Found | None, Aside | None]:
+            found, aside = read_or_aside(turn, read, schema, place)
+            if aside is not None and aside.sound is not None:
+                turn.put(aside.fill)
+            return found, aside
+
         try:
-            return self._told_of_damage(key, lambda turn: _read_or_aside(turn, read))
+            return self._told_of_damage(schema, key, mended)
         except Unwritable as refused:
             text = f"{self._files.shown(key)} is damaged, and stays where it is: {refused}"
             warnings.warn(DamagedFileWarning(text), stacklevel=3)
@@ -211,8 +214,9 @@ class Cache:
     ) -> bool:
         """Add rows to a file, and return whether there was none."""
 
-        def merged(turn: Turn) -> tuple[bool, _Aside | None]:
-            old, aside = _read_or_aside(turn, partial(parquet.read, schema, series=place.name))
+        def merged(turn: Turn) -> tuple[bool, Aside | None]:
+            read = partial(parquet.read, schema, series=place.name)
+            old, aside = read_or_aside(turn, read, schema, place)
             rows, footer = columns, added
             if old is not None:
                 rows = tables.concat(schema, [tables.from_arrow(schema, old[0]), columns])
@@ -228,7 +232,7 @@ class Cache:
 
         key = _key(place, partition)
         self._use.keys.add(key)
-        return self._told_of_damage(key, merged)
+        return self._told_of_damage(schema, key, merged)
 
     def _make_room(
         self, schema: Schema, place: Place, fresh: Partition, names: Sequence[str]
@@ -260,15 +264,13 @@ class Cache:
                         self._merge(schema, place, fresh, tables.empty(schema), added)
                     self._files.turn(key, partial(_cut, schema, place, fresh.start_ms))
 
-    def _told_of_damage(self, key: Key, change: Callable[[Turn], tuple[T, _Aside | None]]) -> T:
+    def _told_of_damage(
+        self, schema: Schema, key: Key, change: Callable[[Turn], tuple[T, Aside | None]]
+    ) -> T:
         """Take a turn at a file; warn of what was put aside by it."""
         value, aside = self._files.turn(key, change)
         if aside is not None:
-            warning = DamagedFileWarning(
-                f"{self._files.shown(key)} was damaged ({aside.damage}); "
-                f"it lies in {aside.place} now and its rows are fetched again"
-            )
-            warnings.warn(warning, stacklevel=4)
+            warnings.warn(aside.warning(self._files.shown(key), schema), stacklevel=4)
         return value
 
 
@@ -293,16 +295,6 @@ def _cut(schema: Schema, place: Place, until_ms: int, turn: Turn) -> None:
 
 def _key(place: Place, partition: Partition) -> Key:
     return TREE / place.folder / partition.folder / FILE
-
-
-def _read_or_aside(
-    turn: Turn, read: Callable[[Source | None], _Found | None]
-) -> tuple[_Found | None, _Aside | None]:
-    """Return what a file holds, which is perhaps mended by now; a damaged one is put aside."""
-    try:
-        return read(turn.source), None
-    except Damaged as damage:
-        return None, _Aside(turn.put_aside(), damage)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,8 @@ class Entry:
     size: int
     modified_s: float = field(default=0.0, compare=False)
     """Epoch seconds, 0 where the place does not tell."""
+    version: str = field(default="", compare=False)
+    """What changes when it is written anew; "" where the place does not tell."""
 
 
 class Turn(Protocol):
@@ -43,6 +45,10 @@ class Turn(Protocol):
     @property
     def source(self) -> Source | None:
         """What to read; None, or a path without a file, when there is none."""
+
+    @property
+    def version(self) -> str:
+        """As an entry's; "" when there is no file."""
 
     def put(self, fill: Callable[[IO[bytes]], None]) -> None:
         """Let what `fill` writes take the place of the file, all or nothing; the last thing to do."""

@@ -41,7 +41,7 @@ class LocalRoot:
             with contextlib.suppress(FileNotFoundError):  # somebody has cleared it meanwhile
                 if not path.is_dir():
                     key, about = Key(path.relative_to(self.folder).as_posix()), path.stat()
-                    found.append(Entry(key, about.st_size, about.st_mtime))
+                    found.append(Entry(key, about.st_size, about.st_mtime, _version(about)))
         return found
 
     def sources(self, keys: Iterable[Key]) -> Iterator[Source | None]:
@@ -93,6 +93,12 @@ class _LocalTurn:
     root: LocalRoot
     source: Path
 
+    @property
+    def version(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            return _version(self.source.stat())
+        return ""
+
     def put(self, fill: Callable[[IO[bytes]], None]) -> None:
         """Write beside the tree, bring it to the disk, rename: safe from a power cut when done."""
         self.root.sweep()
@@ -124,6 +130,10 @@ class _LocalTurn:
         for folder in self.source.parents[: len(below) - 2]:
             _remove_empty(folder)
         return True
+
+
+def _version(about: os.stat_result) -> str:
+    return f"{about.st_mtime_ns}-{about.st_size}"
 
 
 def _remove_empty(folder: Path) -> None:

@@ -19,12 +19,12 @@ from bwsresearch.store.checks import are_wrong
 from bwsresearch.store.layout import TREE, Place
 from bwsresearch.store.parquet import Damaged, Footer, Misplaced
 from bwsresearch.store.roots import Key, Root, Source, Turn
+from bwsresearch.store.salvage import known_lost, salvaged, stretch
 from bwsresearch.store.spans import Spans, clip, minus, union
 from bwsresearch.store.verification import Series, Survey, What, all_series, foreign
-from bwsresearch.tables import AGG_TRADES, KLINES, TRADES, Columns, Schema
-from bwsresearch.times import next_open, open_time
+from bwsresearch.tables import Columns
 
-__all__ = ["Mended", "is_askable", "mend", "move_foreign", "settle"]
+__all__ = ["Mended", "mend", "move_foreign", "settle"]
 
 _Found: TypeAlias = tuple[Columns, Footer]
 
@@ -50,11 +50,6 @@ class _Left:
     columns: Columns
     footer: Footer
     is_aside: bool
-
-
-def is_askable(schema: Schema) -> bool:
-    """Whether the exchange has the history of this kind: of books there is none."""
-    return schema in (KLINES, AGG_TRADES, TRADES)
 
 
 def move_foreign(root: Root, server: str) -> Iterator[Mended]:
@@ -159,13 +154,11 @@ class _Mender:
         schema, what = self.series.schema, _what(damage)
         none = np.zeros(0, np.bool_)
         try:
-            table, footer, groups = parquet.salvage(schema, source, series=self.series.place.name)
+            columns, footer, lost = salvaged(schema, self.series.place, source)
         except Damaged:
             nothing = Footer((), "network", self.series.place.name)
             left = self._without(tables.empty(schema), nothing, (), none, self._whole)
             return _Left(what, *left, is_aside=True)
-        lost = union(*(((self._stretch(first, last)),) for first, last in groups))
-        columns = tables.from_arrow(schema, table)
         kept = np.zeros(tables.length(columns), np.bool_)
         left = self._without(columns, footer, footer.coverage, kept, lost)
         return replace(self.checked(left) or _Left(what, *left, True), what=what, is_aside=True)
@@ -203,7 +196,7 @@ class _Mender:
     ) -> _Found:
         """Return the rows that are not wrong, and a footer that claims nothing of what is lost."""
         kept = tables.sliced(rows, ~wrong) if wrong.any() else rows
-        known = union(footer.lost, lost) if is_askable(self.series.schema) else ()
+        known = known_lost(self.series.schema, footer, lost)
         name = self.series.place.name
         left = minus(coverage, lost)
         return kept, Footer(left, footer.source, name, minus(footer.empty, lost), known)
@@ -215,15 +208,8 @@ class _Mender:
 
     def _moments(self, rows: Columns, which: npt.NDArray[np.bool_]) -> Spans:
         """Return the time of rows."""
-        times = tables.millis(rows, self.series.schema.time)[which]
-        return union(*((self._stretch(int(time), int(time)),) for time in times))
-
-    def _stretch(self, first_ms: int, last_ms: int) -> tuple[int, int]:
-        """Return the time of rows from the first to the last one: bars last, trades are moments."""
-        interval = self.series.place.interval
-        if interval is None:
-            return first_ms, last_ms + 1
-        return open_time(interval, first_ms), next_open(interval, open_time(interval, last_ms))
+        times = tables.millis(rows, self.series.schema.time)[which].tolist()
+        return union(*((stretch(self.series.place.interval, time, time),) for time in times))
 
 
 def _what(damage: Damaged) -> What:

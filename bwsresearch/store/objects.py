@@ -108,7 +108,12 @@ class ObjectRoot:
                 self._check_bucket(error)
                 return []
         listed = [
-            Entry(Key(name.removeprefix(f"{store.path}/")), int(about["size"]), _modified_s(about))
+            Entry(
+                Key(name.removeprefix(f"{store.path}/")),
+                int(about["size"]),
+                _modified_s(about),
+                str(about.get("ETag", "")),
+            )
             for name, about in found.items()
         ]
         return sorted(listed, key=lambda entry: entry.key.parts)
@@ -221,6 +226,10 @@ class _ObjectTurn:
     @property
     def source(self) -> Source | None:
         return _buffer(self.found)
+
+    @property
+    def version(self) -> str:
+        return "" if self.found is None else self.found[1]
 
     def put(self, fill: Callable[[IO[bytes]], None]) -> None:
         content = io.BytesIO()

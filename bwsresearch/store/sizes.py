@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from weakref import WeakSet
 
@@ -125,15 +124,6 @@ def _remove(root: Root, file: Entry) -> bool:
         return True
 
     def change(turn: Turn) -> bool:
-        if isinstance(turn.source, Path):
-            return not _is_newer(turn.source, file) and turn.remove()
-        return turn.remove()
+        return turn.version in ("", file.version) and turn.remove()
 
     return root.turn(file.key, change)
-
-
-def _is_newer(path: Path, file: Entry) -> bool:
-    try:
-        return path.stat().st_mtime > file.modified_s
-    except FileNotFoundError:
-        return False

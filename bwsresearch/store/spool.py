@@ -11,6 +11,7 @@ recorder leaves behind that was killed, the next one takes up.
 import contextlib
 import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from bwsresearch.store.spans import Spans, union
 from bwsresearch.store.upkeep import series
 from bwsresearch.tables import SCHEMAS, Columns, Schema
 
-__all__ = ["Spool", "recall"]
+__all__ = ["Spool", "forsaken", "recall"]
 
 _FOLDER: Final = ".spool"
 _LOCK: Final = "owner.lock"
@@ -46,7 +47,7 @@ class Spool:
         Raises:
             CacheError: when the folder cannot be written; nothing that was there is lost.
         """
-        inner = Cache(self._owned(), self.cache.server)
+        inner = _inside(self._owned(), self.cache.server)
         inner.write(schema, symbol, None, columns, covered, source="network")
 
     def merge(self) -> None:
@@ -58,13 +59,9 @@ class Spool:
         root = self.cache.root
         if self._folder is not None:
             _move(root, self._folder)
-        for folder in _folders(root):
-            if folder != self._folder and (lock := _taken(folder)) is not None:
-                try:
-                    _move(root, folder)
-                    shutil.rmtree(folder, ignore_errors=True)
-                finally:
-                    lock.release()
+        with forsaken(root) as folders:
+            for folder in folders:
+                _move(root, folder)
 
     def close(self) -> None:
         """Merge, and leave no folder behind; a later `add` makes a new one."""
@@ -104,10 +101,32 @@ def recall(
         CacheError: when a folder cannot be read.
     """
     found = [
-        Cache(folder, cache.server).read(schema, symbol, None, start_ms, end_ms)
+        _inside(folder, cache.server).read(schema, symbol, None, start_ms, end_ms)
         for folder in _folders(cache.root)
     ]
     return [rows for rows, _ in found if tables.length(rows)], union(*(spans for _, spans in found))
+
+
+@contextlib.contextmanager
+def forsaken(root: Location) -> Iterator[list[Path]]:
+    """Hold the spools of recorders that are dead; what nothing is left in afterwards is removed."""
+    held: dict[Path, FileLock] = {}
+    try:
+        for folder in _folders(root):
+            if (lock := _taken(folder)) is not None:
+                held[folder] = lock
+        yield list(held)
+        for folder in held:
+            if not list(series(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        for lock in held.values():
+            lock.release()
+
+
+def _inside(folder: Path, server: str) -> Cache:
+    # What is on its way is not removed because there is too much of something else.
+    return Cache(folder, server, is_limited=False)
 
 
 def _folders(root: Location) -> list[Path]:
@@ -131,7 +150,8 @@ def _taken(folder: Path) -> FileLock | None:
 def _move(root: Location, folder: Path) -> None:
     for place, _ in list(series(folder)):
         schema = SCHEMAS[place.kind]
-        rows, covered = Cache(folder, place.server).read(schema, place.symbol, None, 0, _LAST_MS)
+        inner = _inside(folder, place.server)
+        rows, covered = inner.read(schema, place.symbol, None, 0, _LAST_MS)
         cache = Cache(root, place.server)
         cache.write(schema, place.symbol, None, rows, covered, source="network")
         shutil.rmtree(folder / "v1" / place.folder, ignore_errors=True)

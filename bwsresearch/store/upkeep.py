@@ -123,19 +123,27 @@ class Wanted:
         _check_held("server", self.server, {place.server for place in cached})
 
 
-def clear(root: Location, wanted: Wanted | None = None, *, before_ms: int | None = None) -> int:
+def clear(
+    root: Location,
+    wanted: Wanted | None = None,
+    *,
+    before_ms: int | None = None,
+    beside: Sequence[Path] = (),
+) -> int:
     """Remove the series that are wanted, or of them what is older; return bytes freed.
+
+    `beside` are folders with a tree of their own, of which the same goes.
 
     Raises:
         ValueError: for what cannot be an interval or a kind, or a symbol or server that is not cached.
         CacheError: when a file cannot be removed.
     """
-    home = root_at(root)
-    cached, wanted = list(held(home.entries(TREE))), wanted or Wanted()
-    wanted.check([place for place, _ in cached])
+    homes, wanted = [root_at(one) for one in (root, *beside)], wanted or Wanted()
+    cached = [(home, *found) for home in homes for found in held(home.entries(TREE))]
+    wanted.check([place for _, place, _ in cached])
     return sum(
         _remove(home, place, files) if before_ms is None else _age(home, place, files, before_ms)
-        for place, files in cached
+        for home, place, files in cached
         if wanted.holds(place)
     )
 

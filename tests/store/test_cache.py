@@ -3,6 +3,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -360,6 +361,58 @@ def test_a_damaged_file_is_put_aside_and_only_its_rows_are_asked_for_again(
     whole, covered = read(cache)
     same(whole, columns)
     assert covered == (SPAN,)
+
+
+WEEK = 7 * DAY
+
+
+def flip(path, part):
+    """Change a byte at a part of a file's length."""
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * part)] ^= 1
+    path.write_bytes(content)
+
+
+def file_of(cache, symbol="BTCUSDT"):
+    (path,) = (cache.root / "v1").rglob(f"symbol={symbol}/**/part-0.parquet")
+    return path
+
+
+@pytest.mark.parametrize("act", ["read", "write"])
+def test_the_sound_weeks_of_a_damaged_month_stay(act, cache, bars, same):
+    end = JANUARY + 3 * WEEK
+    columns = bars(JANUARY, end)
+    write(cache, columns, ((JANUARY, end),))
+    whole = file_of(cache).read_bytes()
+    flip(file_of(cache), 0.5)
+    more = (bars(end, end + DAY), ((end, end + DAY),))
+    meet = partial(write, cache, *more) if act == "write" else partial(read, cache, JANUARY, end)
+    with pytest.warns(DamagedFileWarning, match="sound rows stay, the others are fetched again"):
+        meet()
+    found, covered = read(cache, JANUARY, end)
+    lost = (JANUARY + WEEK, JANUARY + 2 * WEEK)
+    kept = np.flatnonzero((columns["open_time"] < lost[0] * 1000) | (columns["open_time"] >= lost[1] * 1000))  # fmt: skip
+    same(found, sliced(columns, kept))
+    assert covered == ((JANUARY, lost[0]), (lost[1], end))
+    assert "is not fetched again yet" in " ".join(verify(cache.root)["problem"])
+    (aside,) = (cache.root / ".damaged").rglob("*.parquet")
+    assert len(aside.read_bytes()) == len(whole)
+    write(cache, bars(*lost), (lost,))
+    assert read(cache, JANUARY, end)[1] == ((JANUARY, end),)
+    assert verify(cache.root).empty
+
+
+def test_books_that_are_damaged_are_told_to_be_lost_and_the_others_stay(cache, ticks):
+    count = 300_000  # three row groups
+    rows = ticks(BOOKS, count=count, step_ms=10)
+    covered = ((JANUARY, JANUARY + count * 10),)
+    cache.write(BOOKS, "BTCUSDT", None, rows, covered, source="network")
+    flip(file_of(cache), 0.02)
+    with pytest.warns(DamagedFileWarning, match="the others are lost, the exchange has no history"):
+        found, left = cache.read(BOOKS, "BTCUSDT", None, *covered[0])
+    assert len(found["time"]) == count - 131_072
+    assert left == ((JANUARY + 131_071 * 10 + 1, covered[0][1]),)
+    assert verify(cache.root).empty
 
 
 def test_a_damaged_file_does_not_stop_a_write(damaged, cache, bars, same):

@@ -1,5 +1,6 @@
 import pytest
 
+from bwsresearch.cache import clear, info
 from bwsresearch.errors import CacheError
 from bwsresearch.store import Cache
 from bwsresearch.store.spool import Spool, recall
@@ -104,3 +105,35 @@ def test_a_folder_that_cannot_be_made_is_named(cache, books):
     (cache.root / ".spool").touch()
     with pytest.raises(CacheError, match="set BWS_CACHE_DIR to another folder"):
         Spool(cache).add(BOOKS, "BTCUSDT", books, covered(books))
+
+
+def test_to_clear_removes_what_a_dead_recorder_has_left_and_not_what_a_living_one_has(
+    cache, cache_dir, books
+):
+    assert cache.root == cache_dir
+    forsaken(cache, "BTCUSDT", books)
+    forsaken(cache, "ETHUSDT", books)
+    living = Spool(cache)
+    living.add(BOOKS, "SOLUSDT", books, covered(books))
+    assert len(spools(cache)) == 3
+    assert clear("btcusdt") > 0
+    assert len(spools(cache)) == 2
+    assert clear(kind="klines") == clear(older_than="2023-12-31") == 0
+    assert len(spools(cache)) == 2
+    with pytest.raises(ValueError, match="there is ETHUSDT"):
+        clear("XRPUSDT")
+    assert clear(older_than="2024-01-02") > 0
+    assert len(spools(cache)) == 1
+    living.close()
+    assert info()["symbol"].tolist() == ["SOLUSDT"]
+
+
+def test_what_is_in_a_spool_is_not_too_much_for_the_cache(cache, books, monkeypatch, same):
+    spool = Spool(cache)
+    monkeypatch.setenv("BWS_CACHE_MAX_MB", "0.001")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        spool.add(BOOKS, symbol, books, covered(books))
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        same(recall(cache, BOOKS, symbol, *ALWAYS)[0][0], books)
+    monkeypatch.delenv("BWS_CACHE_MAX_MB")
+    spool.close()

@@ -9,8 +9,8 @@ from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.local import LocalEndpoint
-from bwsresearch.store import Cache
-from bwsresearch.tables import AGG_TRADES, empty
+from bwsresearch.store import Cache, sizes
+from bwsresearch.tables import AGG_TRADES, KLINES, empty
 
 JANUARY = 1_704_067_200_000
 DAY = 86_400_000
@@ -83,3 +83,15 @@ def test_engines_of_others_say_that_they_need_a_folder(client):
     for call in (bws.cache.scan, lambda: bws.cache.sql("select 1")):
         with pytest.raises(bws.CacheError, match="needs a cache in a folder"):
             call()
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_what_was_written_after_the_look_is_not_too_old(is_newer, bucket, bars):
+    cache = Cache(f"s3://{bucket}/cache", "production")
+    span = (JANUARY, JANUARY + DAY)
+    cache.write(KLINES, "BTCUSDT", "1m", bars(*span), (span,), source="network")
+    (entry,) = cache._files.entries(sizes.TREE)
+    if is_newer:
+        cache.write(KLINES, "BTCUSDT", "1m", bars(*span, seed=2), (span,), source="network")
+    assert sizes._remove(cache._files, entry) is not is_newer
+    assert len(cache._files.entries(sizes.TREE)) == is_newer
