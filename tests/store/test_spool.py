@@ -2,7 +2,7 @@ import pytest
 
 from bwsresearch.cache import clear, info
 from bwsresearch.errors import CacheError
-from bwsresearch.store import Cache
+from bwsresearch.store import Cache, sizes
 from bwsresearch.store.spool import Spool, recall
 from bwsresearch.tables import BOOKS, sliced
 
@@ -132,6 +132,7 @@ def test_what_is_in_a_spool_is_not_too_much_for_the_cache(cache, books, monkeypa
     spool = Spool(cache)
     monkeypatch.setenv("BWS_CACHE_MAX_MB", "0.001")
     for symbol in ("BTCUSDT", "ETHUSDT"):
+        sizes._counts.clear()  # as if a minute had passed
         spool.add(BOOKS, symbol, books, covered(books))
     for symbol in ("BTCUSDT", "ETHUSDT"):
         same(recall(cache, BOOKS, symbol, *ALWAYS)[0][0], books)
