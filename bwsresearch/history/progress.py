@@ -1,4 +1,4 @@
-"""One progress bar for one download: in the notebook, in the terminal, or none."""
+"""One progress bar for one download or sweep: in the notebook, in the terminal, or none."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -29,14 +29,14 @@ class _Bar(Protocol):
 
 
 class Progress:
-    """A bar over pages that appears when there are more than three; `wanted` False shows none.
+    """A bar over pages (or other units), shown from four of them on; `wanted` False shows none.
 
     With `wanted` None it is shown where somebody looks: in a notebook or a terminal. The time left
     follows from the average so far, so that pauses for the weight limit count.
     """
 
-    def __init__(self, title: str, *, wanted: bool | None) -> None:
-        self._title, self._total, self._rows = title, 0, 0
+    def __init__(self, title: str, *, wanted: bool | None, unit: str = "page") -> None:
+        self._title, self._unit, self._total, self._rows = title, unit, 0, 0
         self._bar: _Bar | None = None
         self._wanted = (_in_kernel() or sys.stderr.isatty()) if wanted is None else wanted
 
@@ -60,7 +60,7 @@ class Progress:
             self._bar.refresh()
         elif self._wanted and self._total > _WORTH_SHOWING:
             self._bar = _bar_class()(
-                total=self._total, desc=self._title, unit="page", smoothing=0.0
+                total=self._total, desc=self._title, unit=self._unit, smoothing=0.0
             )
 
     def arrived(self, rows: int, *, weight: RateLimit | None = None) -> None:
@@ -69,6 +69,11 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(self._state(weight), refresh=False)
             self._bar.update()
+
+    def done(self, count: int) -> None:
+        """Count so many units that have no rows."""
+        if self._bar is not None:
+            self._bar.update(count)
 
     def _state(self, weight: RateLimit | None) -> str:
         seconds = self._bar.format_dict["elapsed"] if self._bar is not None else 0.0

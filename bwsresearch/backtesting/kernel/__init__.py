@@ -8,10 +8,11 @@ from bwsresearch.backtesting.kernel.headlines import HEADLINES, headlines, retur
 from bwsresearch.backtesting.kernel.market import Market
 from bwsresearch.backtesting.kernel.result import Balances, KernelResult, run, start_of
 from bwsresearch.backtesting.kernel.terms import Terms
-from bwsresearch.backtesting.kernel.track import Start, Track, follow
+from bwsresearch.backtesting.kernel.track import Answer, Start, Track, follow
 
 __all__ = [
     "HEADLINES",
+    "Answer",
     "Balances",
     "KernelResult",
     "Market",

@@ -14,7 +14,7 @@ from bwsresearch.backtesting.exposure import Strategy, checked_klines, targets
 from bwsresearch.backtesting.kernel.headlines import equity, headlines, returns, spans
 from bwsresearch.backtesting.kernel.market import Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
-from bwsresearch.backtesting.kernel.track import CANCELED, FILLED, NEW, Start, Track, follow
+from bwsresearch.backtesting.kernel.track import CANCELED, FILLED, NEW, Answer, Start, Track, follow
 from bwsresearch.backtesting.naming import amount, assets, default_params, strategy_name
 from bwsresearch.backtesting.rules import Rules
 
@@ -93,7 +93,7 @@ class KernelResult:
     """The strategy's parameters by name, its defaults among them."""
     balances: Balances
     """What was there at the start."""
-    targets: "npt.NDArray[np.float64] | npt.NDArray[np.bool_]"
+    targets: Answer
     """The target exposure at the close of each bar: NaN holds, True is 1."""
     market: Market
     start: Start

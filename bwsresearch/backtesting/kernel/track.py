@@ -3,7 +3,7 @@
 All in and all out is computed as a chain of round trips at once, anything else order by order.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ from bwsresearch.backtesting.exposure import changes
 from bwsresearch.backtesting.kernel.market import Floats, Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
 
-__all__ = ["CANCELED", "FILLED", "NEW", "Start", "Track", "follow"]
+__all__ = ["CANCELED", "FILLED", "NEW", "Answer", "Start", "Track", "follow"]
 
-Bools = npt.NDArray[np.bool_]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Answer: TypeAlias = Floats | Bools
+"""A strategy's targets: NaN holds, True is 1."""
 
 FILLED: Final = 0
 CANCELED: Final = 1
@@ -57,7 +59,7 @@ class Track(NamedTuple):
     quote: Floats
 
 
-def follow(market: Market, answer: Floats | Bools, terms: Terms, start: Start) -> Track:
+def follow(market: Market, answer: Answer, terms: Terms, start: Start) -> Track:
     """Return what an account does that follows a strategy's answer."""
     # Without base the account is at exposure 0; with it, the first target always counts.
     always = bool(start.base)
@@ -75,7 +77,7 @@ def follow(market: Market, answer: Floats | Bools, terms: Terms, start: Start) -
     return _one_by_one(market, terms, sent, start)
 
 
-def _switches(answer: Floats | Bools, *, always: bool) -> tuple[Ints, Ints]:
+def _switches(answer: Answer, *, always: bool) -> tuple[Ints, Ints]:
     """Return where True turns to False or back, and the targets there; the first counts `always`."""
     turns = np.flatnonzero(answer[1:] != answer[:-1]) + 1
     bars = np.append(0, turns) if always or answer[0] else turns
