@@ -26,6 +26,7 @@ __all__ = [
     "epoch_ms",
     "iso",
     "next_open",
+    "next_opens",
     "open_time",
     "open_times",
     "opens",
@@ -112,6 +113,14 @@ def next_open(interval: Interval, time_ms: int, bars: int = 1) -> int:
         month = np.datetime64(time_ms, "ms").astype("M8[M]") + np.timedelta64(bars, "M")
         return int(month.astype("M8[ms]").astype(np.int64))
     return open_time(interval, time_ms) + bars * STEP_MS[interval]
+
+
+def next_opens(interval: Interval, times_ms: Ms) -> Ms:
+    """Return, for every time, when the bar that contains it is over and the next one opens."""
+    if interval == "1M":
+        months = times_ms.astype("M8[ms]").astype("M8[M]") + 1
+        return months.astype("M8[ms]").astype(np.int64)
+    return open_times(interval, times_ms) + STEP_MS[interval]
 
 
 def opens(interval: Interval, start_ms: int, end_ms: int) -> Ms:

@@ -16,6 +16,7 @@ from bwsresearch.times import (
     epoch_ms,
     iso,
     next_open,
+    next_opens,
     open_time,
     open_times,
     opens,
@@ -46,6 +47,8 @@ def test_opens_tile_the_time_line_without_gap_or_overlap(interval):
     assert stamps[0] >= start
     assert stamps[-1] < end <= next_open(interval, int(stamps[-1]))
     assert [next_open(interval, int(t)) for t in stamps[:-1]] == stamps[1:].tolist()
+    within = stamps + np.minimum(np.arange(len(stamps)), 999)
+    assert next_opens(interval, within).tolist() == [next_open(interval, int(t)) for t in within]
     inside = np.minimum(stamps + 999, end)
     assert open_times(interval, inside).tolist() == stamps.tolist()
     assert [open_time(interval, int(t)) for t in inside] == stamps.tolist()

@@ -12,7 +12,7 @@ from bwsresearch.client.sync import Client
 from bwsresearch.enums import Interval
 from bwsresearch.history.download import Lane, as_in_flight, as_timeout, connection_of
 from bwsresearch.history.filling import fill_bars
-from bwsresearch.history.pages import PAGE, Bars, gaps
+from bwsresearch.history.pages import PAGE, Bars
 from bwsresearch.history.progress import Progress
 from bwsresearch.history.ranges import (
     CacheMode,
@@ -25,6 +25,7 @@ from bwsresearch.history.ranges import (
 )
 from bwsresearch.history.series import Series
 from bwsresearch.local import implied
+from bwsresearch.store.holes import gaps
 from bwsresearch.tables import KLINES
 from bwsresearch.times import TimeLike, as_interval, next_open, open_time
 

@@ -16,9 +16,9 @@ from bwsresearch.protocol.methods import Klines
 from bwsresearch.store import Spans
 from bwsresearch.store.spans import clip, minus
 from bwsresearch.tables import KLINES, Columns
-from bwsresearch.times import STEP_MS, Ms, iso, next_open, open_time, open_times
+from bwsresearch.times import iso, next_open, open_time
 
-__all__ = ["PAGE", "Bars", "gaps"]
+__all__ = ["PAGE", "Bars"]
 
 PAGE: Final = 1000
 """Rows of one request at most; web-socket-api.md "Klines"."""
@@ -161,37 +161,3 @@ class Bars:
         if until < end_ms:
             self.settled_ms = min(self.settled_ms, until)
         return min(until, open_time(self.interval, self._now_ms - _FIRM_MS))
-
-
-def gaps(interval: Interval, opens: tables.Column, start_ms: int, end_ms: int) -> list[list[int]]:
-    """Return the missing bars of [start_ms, end_ms) as [start, end) pairs; `opens` ascends, in ms."""
-    first = open_time(interval, start_ms)
-    first = first if first == start_ms else next_open(interval, first)
-    last = open_time(interval, end_ms - 1)
-    stop = next_open(interval, last)
-    if stop <= first:
-        return []
-    stamps = np.asarray(opens, np.int64)
-    if _is_unbroken(interval, stamps, first, stop):
-        return []
-    inside = stamps[(stamps >= first) & (stamps < stop)]
-    edges = np.concatenate(([first], _following(interval, inside)))
-    begins = np.concatenate((inside, [stop]))
-    holes = np.flatnonzero(begins > edges)
-    return [[int(edges[i]), int(begins[i])] for i in holes]
-
-
-def _is_unbroken(interval: Interval, opens: Ms, first: int, stop: int) -> bool:
-    """Whether `opens` are just the bars of [first, stop), told fast; False is no proof."""
-    step = STEP_MS.get(interval)
-    if step is None or len(opens) * step != stop - first or opens[0] != first:
-        return False
-    return bool((opens[1:] - opens[:-1] == step).all())
-
-
-def _following(interval: Interval, opens: Ms) -> Ms:
-    if interval == "1M":
-        months = opens.astype("M8[ms]").astype("M8[M]") + 1
-        return months.astype("M8[ms]").astype(np.int64)
-    # Bars that opened off the grid after a halt are followed by the grid's next bar.
-    return open_times(interval, opens) + STEP_MS[interval]

@@ -17,13 +17,13 @@ from bwsresearch import tables
 from bwsresearch.enums import Interval
 from bwsresearch.errors import ArchiveError
 from bwsresearch.store.cache import Cache
-from bwsresearch.store.checks import ends, wrong_rows
+from bwsresearch.store.checks import wrong_rows
 from bwsresearch.store.contents import content, rows
 from bwsresearch.store.naming import Named, named
 from bwsresearch.store.spans import Spans, union
 from bwsresearch.store.streams import is_recording, read_streams
 from bwsresearch.tables import KLINES, BadRow, Columns, Schema
-from bwsresearch.times import DAY_MS, Ms
+from bwsresearch.times import DAY_MS, Ms, next_opens
 
 __all__ = ["Archive", "import_archives", "read_archive"]
 
@@ -166,7 +166,7 @@ def _covered(what: Named, columns: Columns, *, is_final: bool) -> Spans:
         return ()
     if what.interval is None:
         return _between_trades(columns["id"], times)
-    over = ends(what.interval, times)
+    over = next_opens(what.interval, times)
     if not is_final:
         over[-1] = times[-1]
     holes = times[1:] - over[:-1]

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from bwsresearch import tables
 from bwsresearch.enums import Interval
 from bwsresearch.tables import AGG_TRADES, KLINES, Columns, Schema
-from bwsresearch.times import STEP_MS, Ms, next_open, open_times
+from bwsresearch.times import next_opens, open_times
 
-__all__ = ["are_wrong", "ends", "wrong_rows"]
+__all__ = ["are_wrong", "wrong_rows"]
 
 Rule: TypeAlias = tuple[npt.NDArray[np.bool_], Callable[[int], str]]
 """Which rows break it, and what to say of one of them."""
@@ -76,7 +76,7 @@ def _bars(interval: Interval, columns: Columns) -> Iterator[Rule]:
         lambda i: f"open_time {opens[i]} is no opening of a {interval} bar",
     )
     yield (
-        (closes < opens) | (closes >= ends(interval, opens)),
+        (closes < opens) | (closes >= next_opens(interval, opens)),
         lambda i: f"close_time {closes[i]} is not in the {interval} bar that opens at {opens[i]}",
     )
     first, high, low, last = (columns[name] for name in ("open", "high", "low", "close"))
@@ -89,10 +89,3 @@ def _bars(interval: Interval, columns: Columns) -> Iterator[Rule]:
 def _at_least_one(columns: Columns) -> Rule:
     first, last = columns["first_id"], columns["last_id"]
     return first > last, lambda i: f"first_id {first[i]} is above last_id {last[i]}"
-
-
-def ends(interval: Interval, opens: Ms) -> Ms:
-    """Return when the bars that open at `opens` are over."""
-    if interval == "1M":
-        return np.array([next_open(interval, int(at)) for at in opens], np.int64)
-    return opens + STEP_MS[interval]

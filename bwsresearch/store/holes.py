@@ -6,12 +6,11 @@ import numpy as np
 
 from bwsresearch import tables
 from bwsresearch.enums import Interval
-from bwsresearch.store.checks import ends
 from bwsresearch.store.spans import Spans, clip, minus, union
 from bwsresearch.tables import AGG_TRADES, TRADES, Columns, Schema
-from bwsresearch.times import Ms, open_times
+from bwsresearch.times import STEP_MS, Ms, next_open, next_opens, open_time
 
-__all__ = ["Holes"]
+__all__ = ["Holes", "gaps"]
 
 
 class Holes:
@@ -39,7 +38,7 @@ class Holes:
             # Keys are numbers or times, int64 both.
             self._between += _between_ids(cast("Ms", rows[self._schema.key]), times)
         else:
-            self._between += _between_bars(self._interval, times)
+            self._between += _missing(next_opens(self._interval, times[:-1]), times[1:])
         self._last = tables.sliced(columns, slice(-1, None))
 
     def found(self) -> Spans:
@@ -55,19 +54,40 @@ class Holes:
         """Return what is covered behind the last bar."""
         if self._interval is None or not tables.length(self._last):
             return []
-        over = int(_over(self._interval, tables.millis(self._last, self._schema.time))[0])
+        over = int(next_opens(self._interval, tables.millis(self._last, self._schema.time))[0])
         return [(over, self._covered[-1][1])] if self._covered else []
 
 
-def _between_bars(interval: Interval, opens: Ms) -> list[tuple[int, int]]:
-    over = _over(interval, opens[:-1])
-    seams = np.flatnonzero(opens[1:] > over)
-    return [(int(over[i]), int(opens[i + 1])) for i in seams]
+def gaps(interval: Interval, opens: tables.Column, start_ms: int, end_ms: int) -> list[list[int]]:
+    """Return the missing bars of [start_ms, end_ms) as [start, end) pairs; `opens` ascends, in ms.
+
+    Before the first row they count as missing too.
+    """
+    first = open_time(interval, start_ms)
+    first = first if first == start_ms else next_open(interval, first)
+    stop = next_open(interval, open_time(interval, end_ms - 1))
+    if stop <= first:
+        return []
+    stamps = np.asarray(opens, np.int64)
+    if _is_unbroken(interval, stamps, first, stop):
+        return []
+    inside = stamps[(stamps >= first) & (stamps < stop)]
+    edges = np.concatenate(([first], next_opens(interval, inside)))
+    return [list(gap) for gap in _missing(edges, np.concatenate((inside, [stop])))]
 
 
-def _over(interval: Interval, opens: Ms) -> Ms:
-    # A bar that opened off the grid after a halt is followed by the grid's next one.
-    return ends(interval, open_times(interval, opens))
+def _is_unbroken(interval: Interval, opens: Ms, first: int, stop: int) -> bool:
+    """Whether `opens` are just the bars of [first, stop), told fast; False is no proof."""
+    step = STEP_MS.get(interval)
+    if step is None or len(opens) * step != stop - first or opens[0] != first:
+        return False
+    return bool((opens[1:] - opens[:-1] == step).all())
+
+
+def _missing(due: Ms, there: Ms) -> list[tuple[int, int]]:
+    """Return the stretches between when bars were due and when the next one opened."""
+    late = np.flatnonzero(there > due)
+    return list(zip(due[late].tolist(), there[late].tolist(), strict=True))
 
 
 def _between_ids(ids: Ms, times: Ms) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bwsresearch.enums import INTERVALS
-from bwsresearch.history.pages import gaps
+from bwsresearch.store.holes import gaps
 from bwsresearch.times import next_open, open_time, opens
 
 START = 1_704_067_200_000  # 2024-01-01
