@@ -115,6 +115,13 @@ def test_a_wide_frame_is_its_symbols():
     pd.testing.assert_frame_equal(wide, sweep(frames, strategy, {"fast": [3, 5]}).table)
 
 
+@pytest.mark.parametrize("strategy", [crossing, lambda k, fast: crossing(k, fast).to_numpy()])
+def test_true_and_false_stay_what_they_are(strategy):
+    size = {"size": lambda result: result.targets.itemsize}
+    assert sweep(KLINES, strategy, {"fast": [3]}, metrics=size).table["size"].tolist() == [1.0]
+    assert sweep(KLINES, rolling, {"fast": [3]}, metrics=size).table["size"].tolist() == [8.0]
+
+
 def test_metrics_are_further_columns():
     found = sweep(
         KLINES, crossing, {"fast": [3, 5]}, balances={"USDT": 100},
@@ -144,6 +151,8 @@ def test_an_error_tells_at_which_point_it_came_up():
 def test_a_bad_answer_is_refused_as_in_a_backtest():
     with pytest.raises(ValueError, match=r"the strategy returned shape \(3,\), must be \(600,\)"):
         sweep(KLINES, lambda _, x: np.ones(x, bool), {"x": [3]}, lookahead=False)
+    with pytest.raises(ValueError, match=r"the strategy's Series has 5 rows of another index"):
+        sweep(KLINES, lambda k, x: crossing(k, x).iloc[:5], {"x": [3]}, lookahead=False)
     with pytest.raises(ValueError, match=r"exposure is 1\.5"):
         sweep(KLINES, lambda k, x: np.full(len(k), x), {"x": [1.0, 1.5]})
 

@@ -51,9 +51,6 @@ def test_a_heatmap_of_words_keeps_their_order():
     def sized(k, kind, fast):
         return crossing(k, fast) * {"z": 1.0, "a": 0.5}[kind]
 
-    def sized(k, kind, fast):
-        return crossing(k, fast) * {"z": 1.0, "a": 0.5}[kind]
-
     found = sweep(KLINES, sized, {"kind": ["z", "a"], "fast": [3]})
     assert found.heatmap().columns.tolist() == ["z", "a"]
 

@@ -89,11 +89,12 @@ def evaluate(data: Dataset, job: Job, params: Point) -> Row:
 def _answer(klines: pd.DataFrame, strategy: Strategy, params: Point) -> kernel.Answer:
     """Return the strategy's answer, checked; True and False as they are, which is half the work."""
     given: object = strategy(own(klines), **params)
-    if isinstance(given, pd.Series) and given.dtype == np.bool_ and given.index is klines.index:
-        return given.to_numpy(np.bool_)
-    if isinstance(given, np.ndarray) and given.dtype == np.bool_ and given.shape == (len(klines),):
-        return given
-    return targets(klines, lambda _: given, {})  # type: ignore[arg-type, return-value] # checked there
+    if not isinstance(given, (pd.Series, np.ndarray)) or given.dtype != np.bool_:
+        return targets(klines, lambda _: given, {})  # type: ignore[arg-type, return-value] # told there
+    is_theirs = isinstance(given, np.ndarray) or given.index.equals(klines.index)
+    if is_theirs and given.shape == (len(klines),):
+        return np.asarray(given)
+    return targets(klines, lambda _: given, {})
 
 
 def run_batch(data: Dataset, job: Job, points: Sequence[Point]) -> list[Row]:
