@@ -1,27 +1,26 @@
 """What an account was worth over time, lost, and held."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bwsresearch.plot.style import BLUE, GREY, RED, dress, legend
+from bwsresearch.plot.style import BLUE, GREY, RED, WIDE, dress, legend, percents
 from bwsresearch.plot.thinning import STRIPS, Floats, Stamps, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["drawdown", "equity", "exposure", "worth"]
-
-_WIDE_RANGE: Final = 10.0
-"""From this ratio of highest to lowest on, equity is drawn on a logarithmic axis."""
+__all__ = ["drawdown", "equity", "exposure", "rolling", "worth"]
 
 
-def equity(ax: "Axes", stamps: Stamps, worth: Floats, held: Floats, quote: str) -> "Axes":
-    """Draw equity beside buy and hold, on a logarithmic axis where it spans a factor of ten."""
-    ax.plot(*thinned(stamps, held), color=GREY, linewidth=0.9, label="buy and hold")
+def equity(
+    ax: "Axes", stamps: Stamps, worth: Floats, held: Floats, quote: str, name: str = "buy and hold"
+) -> "Axes":
+    """Draw equity beside a benchmark, on a logarithmic axis where it spans a factor of ten."""
+    ax.plot(*thinned(stamps, held), color=GREY, linewidth=0.9, label=name)
     ax.plot(*thinned(stamps, worth), color=BLUE, linewidth=1.3, label="strategy")
     low, high = min(worth.min(), held.min()), max(worth.max(), held.max())
-    is_wide = bool(0 < low * _WIDE_RANGE <= high)
+    is_wide = bool(0 < low * WIDE <= high)
     if is_wide:
         ax.set_yscale("log")
     dress(ax, "Equity at the close, logarithmic" if is_wide else "Equity at the close", quote)
@@ -49,7 +48,12 @@ def drawdown(ax: "Axes", stamps: Stamps, parts: Floats) -> "Axes":
     ax.fill_between(when, values, 0.0, color=RED, alpha=0.35, linewidth=0)
     ax.plot(when, values, color=RED, linewidth=0.8)
     dress(ax, "Drawdown from the highest equity", "%")
-    ax.set_ylim(top=0.0)
+    worst = int(parts.argmin())
+    if parts[worst] < 0:
+        day = np.datetime_as_string(stamps[worst], unit="D")
+        words = f"deepest {percents(float(parts[worst]))}, {day}"
+        ax.set_title(words, loc="right", fontsize="small")
+    ax.set_ylim(top=0.0, bottom=None if parts[worst] < 0 else -1.0)
     return ax
 
 
@@ -67,4 +71,13 @@ def exposure(ax: "Axes", edges: Stamps, parts: Floats) -> "Axes":
     )  # fmt: skip
     dress(ax, "Exposure" if per == 1 else f"Exposure, means of {per:,} bars", "%")
     ax.set_ylim(0.0, 105.0)
+    return ax
+
+
+def rolling(ax: "Axes", stamps: Stamps, values: Floats, title: str, unit: str) -> "Axes":
+    """Draw a figure that moves with time beside a line at 0; NaN leaves a hole."""
+    known = ~np.isnan(values)
+    ax.axhline(0.0, color=GREY, linewidth=0.9)
+    ax.plot(*thinned(stamps[known], values[known]), color=BLUE, linewidth=1.1)
+    dress(ax, title, unit)
     return ax

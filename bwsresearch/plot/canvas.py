@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bwsresearch.plot.style import DARK, GREY, INK
+from bwsresearch.plot.style import DARK, FIXED, GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,16 +30,30 @@ def shown(width: float, height: float) -> "Figure":
 
 def png(drawn: "Figure", dpi: int = 144) -> str:
     """Return a figure as base64 text of a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - heavy
+
+    drawn.set_dpi(dpi)
+    _settle(drawn)
     data = io.BytesIO()
-    drawn.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
+    # Its own canvas draws once; `savefig` draws laid out figures twice.
+    canvas = FigureCanvasAgg(drawn)
+    canvas.print_png(data, metadata={"Software": None})  # type: ignore[no-untyped-call] # matplotlib's
     return base64.b64encode(data.getvalue()).decode()
+
+
+def _settle(drawn: "Figure") -> None:
+    """Decide once where everything stands: a figure that lays itself out does so with each drawing."""
+    engine = drawn.get_layout_engine()
+    if engine is not None and drawn.axes:
+        engine.execute(drawn)
+        drawn.set_layout_engine("none")
 
 
 def darken(drawn: "Figure") -> None:
     """Turn a drawn figure into one for dark pages: light words and lines on a dark ground."""
     from matplotlib.text import Text  # noqa: PLC0415 - heavy
 
-    drawn.set_layout_engine("none")  # where everything stands is known by now
+    _settle(drawn)
     drawn.set_facecolor(DARK)
     for ax in drawn.axes:
         ax.set_facecolor(DARK)
@@ -47,7 +61,8 @@ def darken(drawn: "Figure") -> None:
         for spine in ax.spines.values():
             spine.set_color(GREY)
     for text in drawn.findobj(Text):
-        text.set_color(INK)
+        if text.get_gid() != FIXED:
+            text.set_color(INK)
 
 
 def panels(drawn: "Figure", heights: Sequence[float]) -> "list[Axes]":
