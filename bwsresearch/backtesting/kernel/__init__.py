@@ -5,7 +5,7 @@ The exact engine is the truth; this is what a thousand runs can be made with, an
 """
 
 from bwsresearch.backtesting.kernel.headlines import HEADLINES, headlines, returns, spans
-from bwsresearch.backtesting.kernel.market import Market
+from bwsresearch.backtesting.kernel.market import Floats, Market
 from bwsresearch.backtesting.kernel.result import Balances, KernelResult, run, start_of
 from bwsresearch.backtesting.kernel.terms import Terms
 from bwsresearch.backtesting.kernel.track import Answer, Start, Track, follow
@@ -14,6 +14,7 @@ __all__ = [
     "HEADLINES",
     "Answer",
     "Balances",
+    "Floats",
     "KernelResult",
     "Market",
     "Start",

@@ -58,6 +58,14 @@ class Track(NamedTuple):
     base: Floats
     quote: Floats
 
+    def within(self, begin: int, end: int) -> "Track":
+        """Return the fills of the bars [begin, end), counted from `begin`, with all orders."""
+        first, last = np.searchsorted(self.bar, [begin, end])
+        fills = slice(int(first), int(last))
+        return Track(
+            *self[:5], self.order[fills], self.bar[fills] - begin, *(f[fills] for f in self[7:])
+        )
+
 
 def follow(market: Market, answer: Answer, terms: Terms, start: Start) -> Track:
     """Return what an account does that follows a strategy's answer."""

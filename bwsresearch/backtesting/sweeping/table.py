@@ -15,7 +15,7 @@ from bwsresearch.backtesting.statistics import CONVENTIONS
 from bwsresearch.backtesting.sweeping.grid import Point
 from bwsresearch.backtesting.sweeping.runs import Job, Row
 
-__all__ = ["Sweep", "tabled"]
+__all__ = ["Sweep", "best_of", "tabled"]
 
 _SMALL_IS_BETTER: Final = frozenset({"fees", "turnover"})
 
@@ -117,8 +117,7 @@ class Sweep:
         values = self.table[metric].to_numpy(np.float64)
         if np.isnan(values).all():
             raise ValueError(f"no point has a {metric}: nothing was traded, or for too few days")
-        is_least = metric in _SMALL_IS_BETTER
-        return int(np.nanargmin(values) if is_least else np.nanargmax(values))
+        return best_of(values, metric)
 
     @property
     def _lines(self) -> dict[str, str]:
@@ -148,6 +147,12 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return cards.html_card(self.title, self._lines, CONVENTIONS)
+
+
+def best_of(values: npt.NDArray[np.float64], metric: str) -> int:
+    """Return the place of the best value of a metric, the first of several; 0 where none is known."""
+    signed = -values if metric in _SMALL_IS_BETTER else values
+    return int(np.argmax(np.where(np.isnan(signed), -np.inf, signed)))
 
 
 def _different(values: "pd.Series[Any]") -> list[Any]:
