@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import bwsresearch as bws
+from bwsresearch import plot
 from bwsresearch.backtesting.sweeping import sweep
 
 from .lab import walk
@@ -63,6 +64,18 @@ def test_a_heatmap_of_several_symbols_is_of_one():
     with pytest.raises(ValueError, match="symbol is '', name one of A, B"):
         found.heatmap()
     assert found.best()["symbol"] in frames
+
+
+def test_a_sweep_is_drawn_as_colours_with_its_best_point():
+    ax = plot.figure(6, 4).subplots()
+    assert FOUND.plot(metric="return", ax=ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("fast", "slow")
+    assert ax.get_title("left") == "return of crossing on BTCUSDT"
+    best = FOUND.best_params("return")
+    assert ax.get_title("right").endswith(f"slow {best['slow']}, fast {best['fast']}")
+    assert "%" in ax.get_title("right")
+    drawn = np.asarray(ax.images[0].get_array(), float)
+    np.testing.assert_array_equal(drawn, FOUND.heatmap(metric="return").fillna(drawn[0, -1]))
 
 
 def test_what_the_sweep_has_not_is_refused():

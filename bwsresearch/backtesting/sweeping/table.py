@@ -1,22 +1,26 @@
 """What a sweep found: one row per point, the best of them, and how much of that is luck."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bwsresearch import cards
+from bwsresearch import cards, plot
 from bwsresearch.backtesting import figures
 from bwsresearch.backtesting.naming import strategy_name
 from bwsresearch.backtesting.statistics import CONVENTIONS
 from bwsresearch.backtesting.sweeping.grid import Point
 from bwsresearch.backtesting.sweeping.runs import Job, Row
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Sweep", "best_of", "tabled"]
 
+_PARTS: Final = frozenset({"return", "cagr", "max_drawdown", "win_rate", "exposure"})
 _SMALL_IS_BETTER: Final = frozenset({"fees", "turnover"})
 
 
@@ -84,6 +88,33 @@ class Sweep:
             values, index=pd.Index(ys, name=down), columns=pd.Index(xs, name=across), dtype=float
         )
 
+    def plot(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        metric: str = "sharpe",
+        *,
+        symbol: str = "",
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw `heatmap` as colours, its best point marked; on `ax`, or on a figure of its own.
+
+        Raises:
+            ValueError: as `heatmap` does.
+        """
+        values = self.heatmap(x, y, metric, symbol=symbol)
+        of = f"{metric.replace('_', ' ')} of {self.strategy} on {symbol or self.market}"
+        return plot.heatmap(
+            ax if ax is not None else plot.shown(8, 6).subplots(),
+            values.to_numpy(np.float64),
+            list(values.index),
+            list(values.columns),
+            names=(str(values.index.name), str(values.columns.name)),
+            title=of,
+            text=_text(metric),
+            best="min" if metric in _SMALL_IS_BETTER else "max",
+        )
+
     def _axes(self, x: str | None, y: str | None) -> tuple[str, str]:
         names = list(self.parameters)
         if len(names) < 2:
@@ -147,6 +178,13 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return cards.html_card(self.title, self._lines, CONVENTIONS)
+
+
+def _text(metric: str) -> Callable[[float], str]:
+    """Return how a metric is written."""
+    if metric in _PARTS:
+        return lambda part: figures.percent(part, 1)
+    return lambda value: f"{value:,.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:,.2f}"
 
 
 def best_of(values: npt.NDArray[np.float64], metric: str) -> int:
