@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bwsresearch import aio, cache, ta
-    from bwsresearch.backtesting import Result, Rules, backtest, check_lookahead
+    from bwsresearch.backtesting import Result, Rules, Strategy, backtest, check_lookahead
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
     from bwsresearch.errors import (
@@ -72,6 +72,7 @@ __all__ = [
     "Result",
     "Rules",
     "ServerError",
+    "Strategy",
     "Timeout",
     "UnknownOrder",
     "agg_trades",
@@ -120,7 +121,7 @@ _HOME: Final = {
     "client.bridge": ("run",),
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
-    "backtesting": ("Result", "Rules", "backtest", "check_lookahead"),
+    "backtesting": ("Result", "Rules", "Strategy", "backtest", "check_lookahead"),
     "sampling": ("bars",),
     "history": (
         "Recorder",

@@ -4,5 +4,6 @@ from bwsresearch.backtesting.engine import backtest
 from bwsresearch.backtesting.lookahead import check_lookahead
 from bwsresearch.backtesting.result import Result
 from bwsresearch.backtesting.rules import Rules
+from bwsresearch.backtesting.strategy import Strategy
 
-__all__ = ["Result", "Rules", "backtest", "check_lookahead"]
+__all__ = ["Result", "Rules", "Strategy", "backtest", "check_lookahead"]

@@ -1,147 +1,166 @@
-"""The run: exposures into orders, orders into fills, fills into an equity curve."""
+"""The exact run: a strategy's decisions into orders of the exchange in memory, and its record."""
 
-import inspect
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from functools import partial
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bwsresearch.backtesting.exposure import Strategy, changes, checked_klines, targets
-from bwsresearch.backtesting.ledger import UNIT, Ledger, units
-from bwsresearch.backtesting.result import Result
+from bwsresearch.backtesting import given, stepping
+from bwsresearch.backtesting.bars import Bars
+from bwsresearch.backtesting.brokers import PitBroker
+from bwsresearch.backtesting.exposure import Exposures, pool_targets, targets
+from bwsresearch.backtesting.exposure import Strategy as ExposureOf
+from bwsresearch.backtesting.following import Change, decided, follow
+from bwsresearch.backtesting.lookahead import look_ahead
+from bwsresearch.backtesting.pit import Pit
+from bwsresearch.backtesting.result import Result, Task
 from bwsresearch.backtesting.rules import Rules
+from bwsresearch.backtesting.strategy import Strategy, made
+from bwsresearch.backtesting.terms import scale
+from bwsresearch.backtesting.ticks import events_of, market_of
+from bwsresearch.exchange.trading.amounts import UNIT
 
-__all__ = ["backtest"]
+__all__ = ["Decisions", "backtest", "decisions", "performed", "run"]
+
+
+class Decisions(NamedTuple):
+    """The targets of each symbol, and their changes; None where a strategy orders bar by bar."""
+
+    wanted: Mapping[str, npt.NDArray[np.float64]]
+    changes: list[Change] | None
 
 
 def backtest(
     klines: pd.DataFrame,
-    strategy: "Strategy | pd.Series[Any]",
+    strategy: "Exposures | type[Strategy]",
     *,
-    balances: Mapping[str, float | int | str | Decimal],
-    rules: Rules | None = None,
+    balances: given.Balances,
+    rules: Rules | Mapping[str, Rules] | None = None,
     params: Mapping[str, object] | None = None,
+    trades: pd.DataFrame | None = None,
+    depth: pd.DataFrame | None = None,
+    lookahead: bool = True,
 ) -> Result:
     """Run a strategy over closed klines and return what it would have done.
 
-    The strategy's target exposure (part of the equity that is held in base) is decided at a bar's
-    close; an order is sent when the target changes, and fills at the open of the next bar in which
-    something was traded. A buy spends `target × equity − position` of the quote, valued at the close
-    it was decided at: what it buys for that is known at the fill. A sale sells as much base. NaN
-    holds. Amounts are exact to 1e-8 and rounded as the exchange rounds them.
+    A function's target exposure (part of the equity that is held in base) is decided at a bar's
+    close; an order at market is sent when the target changes, and fills at the open of the next bar
+    in which something was traded. A buy spends `target × equity − position` of the quote, valued at
+    the close it was decided at: what it buys for that is known at the fill. A sale sells as much base.
+    NaN holds. A class of `bws.Strategy` orders for itself. Orders go through the matching, the
+    filters and the fees of the local exchange, exact to 1e-8.
 
     Args:
-        klines: the frame of `bws.klines` for one symbol, or one with its columns and a UTC index.
-        strategy: a function of the klines and of `params` to a Series or array of exposures (0 to 1),
-            or such a Series. At each bar it must look at that bar and earlier ones only.
+        klines: the frame of `bws.klines`, or one with its columns and a UTC index; also one of
+            several symbols, whose strategy shares one pool of money, and bars of `bws.bars`.
+        strategy: a function of the klines and of `params` to a Series or array of exposures (0 to 1;
+            of several symbols a frame, 1 together), or such a Series; or a subclass of
+            `bws.Strategy`. At each bar it must look at that bar and earlier ones only.
         balances: what is there at the start, such as {"USDT": 10_000}; base may be among it.
-        rules: fees, steps and minimums; 0.1 % of what is received when left out.
+        rules: prices, fees, steps and minimums; 0.1 % of what is received when left out. A mapping
+            gives each symbol its own.
         params: arguments of the strategy, by name.
+        trades: the market's trades (`bws.trades`, `bws.agg_trades`): orders fill by them, under
+            rules with `fill="book"`; the klines decide alone.
+        depth: its books besides (`bws.depth_history`).
+        lookahead: False leaves out the check that a function's earlier answers do not depend on
+            later bars (200 prefixes of the first 5,000 bars).
 
     A Series of True and False is exposure 1 and 0. Base that is there at the start counts as bought
-    at the first open. Maxima of quantity and the bar's volume are not modelled: an order fills whole.
+    at the first open.
 
     Raises:
         ValueError: for klines, exposures or balances that cannot be meant.
+        LookAhead: when a function's answer for a bar changes with later bars.
         TypeError: when the strategy is no function, or answers with something else than numbers.
     """
-    table, chosen = checked_klines(klines), rules if rules is not None else Rules()
-    base, quote = _assets(table.attrs.get("symbol"), balances)
-    start = {name: _amount(name, balances.get(name, 0)) for name in (base, quote)}
-    if not any(start.values()):
-        raise ValueError(f"balances are 0, a backtest needs some {quote} or {base} to start with")
-    wanted = targets(table, strategy, params or {})
-    ledger = Ledger(chosen, start[base], start[quote])
-    _follow(ledger, table, wanted)
+    bars = given.bars_of(klines, balances)
+    task = Task(
+        klines if len(bars) > 1 else next(iter(bars.values())).klines,
+        strategy,
+        dict(params or {}),
+        given.balances_of(balances),
+        given.rules_of(bars, rules),
+        market_of(bars, trades, depth),
+    )
+    return run(task, bars, lookahead=lookahead)
+
+
+def run(task: Task, bars: Mapping[str, Bars], *, lookahead: bool = False) -> Result:
+    """Carry out a task."""
+    begun = time.perf_counter()
+    found = decisions(task, bars)
+    decided_at = time.perf_counter()
+    note = _checked(task, found) if lookahead else ""
+    checked_at = time.perf_counter()
+    pit = performed(task, bars, found)
+    seconds = {
+        "strategy": decided_at - begun,
+        "lookahead": checked_at - decided_at,
+        "run": time.perf_counter() - checked_at,
+    }
     return Result(
-        klines=table,
-        base_asset=base,
-        quote_asset=quote,
-        rules=chosen,
-        params=_defaults(strategy) | dict(params or {}),
-        strategy=_name(strategy, table),
-        ledger=ledger,
-        start=(start[base], start[quote]),
+        task,
+        bars,
+        given.name_of(task.strategy, task.klines),
+        given.params_of(task.strategy, task.params),
+        pit.record(),
+        seconds=seconds,
+        lookahead=note,
     )
 
 
-def _follow(ledger: Ledger, klines: pd.DataFrame, wanted: npt.NDArray[np.float64]) -> None:
-    # Without base the account is at exposure 0; with it, the first target always counts.
-    bars, exposures = changes(wanted, first=0.0 if not ledger.base else np.nan)
-    traded = np.flatnonzero(klines["volume"].to_numpy(np.float64) > 0)
-    place = np.searchsorted(traded, bars, side="right")
-    fill_bars = np.append(traded, -1)[place]
-    ledger.follow(
-        exposures.tolist(),
-        bars.tolist(),
-        _in_units(klines["close"], bars),
-        fill_bars.tolist(),
-        _in_units(klines["open"], fill_bars),
-    )
+def decisions(task: Task, bars: Mapping[str, Bars]) -> Decisions:
+    """Return what a strategy wants, as far as that is known before the run."""
+    strategy = task.strategy
+    if isinstance(strategy, type) and issubclass(strategy, Strategy):
+        return Decisions({}, None)
+    if len(bars) == 1:
+        ((symbol, one),) = bars.items()
+        wanted = {symbol: targets(one.klines, strategy, task.params)}
+    else:
+        klines = {symbol: one.klines for symbol, one in bars.items()}
+        wanted = pool_targets(task.klines, klines, strategy, task.params)
+    held = {symbol: task.balances.get(one.base, 0) for symbol, one in bars.items()}
+    return Decisions(wanted, decided(bars, wanted, held))
 
 
-def _in_units(prices: "pd.Series[float]", bars: npt.NDArray[np.int64]) -> list[int]:
-    scaled = np.rint(prices.to_numpy(np.float64)[bars] * UNIT)
-    whole: list[int] = scaled.astype(np.int64).tolist()
-    return whole
+def _checked(task: Task, found: Decisions) -> str:
+    """Return what the look-ahead check says; it raises where a strategy looks ahead."""
+    strategy = task.strategy
+    if found.changes is None:
+        return "not needed: the strategy sees closed bars alone"
+    if isinstance(strategy, (pd.Series, pd.DataFrame)):
+        return "not possible: the exposures were computed before"
+    if len(found.wanted) == 1:
+        (wanted,) = found.wanted.values()
+        look_ahead(task.klines, strategy, task.params, wanted)
+    else:
+        for symbol in found.wanted:
+            look_ahead(task.klines, _column(strategy, symbol), task.params,
+                       targets(task.klines, _column(strategy, symbol), task.params))  # fmt: skip
+    return "none: 200 prefixes of the first 5,000 bars answer alike"
 
 
-def _assets(symbol: object, balances: object) -> tuple[str, str]:
-    """Return base and quote: by the symbol that the klines name, read by the balances' names."""
-    if not isinstance(balances, Mapping) or not balances:
-        raise ValueError(
-            f"balances is {balances!r}, name what is there, such as {{'USDT': 10_000}}"
-        )
-    names = sorted(balances, key=len, reverse=True)
-    if not isinstance(symbol, str):
-        if len(balances) != 1:
-            raise ValueError(
-                f"klines name no symbol and balances {', '.join(balances)}; "
-                "give the quote asset alone, or set klines.attrs['symbol']"
-            )
-        return "BASE", names[0]
-    ends = [name for name in names if symbol.endswith(name) and name != symbol]
-    begins = [name for name in names if symbol.startswith(name) and name != symbol]
-    if not ends and not begins:
-        raise ValueError(f"balances name {', '.join(names)}, must name the assets of {symbol}")
-    quote = ends[0] if ends else symbol.removeprefix(begins[0])
-    base = symbol.removesuffix(quote)
-    strangers = [name for name in balances if name not in (base, quote)]
-    if strangers:
-        raise ValueError(
-            f"balances name {', '.join(strangers)}, but {symbol} is {base} and {quote}"
-        )
-    return base, quote
+def _column(strategy: "Callable[..., pd.DataFrame]", symbol: str) -> ExposureOf:
+    def of_symbol(klines: pd.DataFrame, **params: Any) -> "pd.Series[Any]":
+        return strategy(klines, **params)[symbol]
+
+    return of_symbol
 
 
-def _amount(asset: str, value: float | str | Decimal) -> int:
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError(f"balance of {asset} is {value!r}, must be a number, 0 or more") from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"balance of {asset} is {value}, must be 0 or more")
-    return units(amount)
-
-
-def _name(strategy: object, klines: pd.DataFrame) -> str:
-    if isinstance(strategy, pd.Series):  # one computed from a column still bears its name
-        own = strategy.name is not None and strategy.name not in klines.columns
-        return str(strategy.name) if own else "exposure"
-    inner = strategy.func if isinstance(strategy, partial) else strategy
-    return str(getattr(inner, "__name__", type(inner).__name__))
-
-
-def _defaults(strategy: object) -> dict[str, object]:
-    """Return what a function's parameters are when nobody names them."""
-    if not callable(strategy):
-        return {}
-    try:
-        parameters = inspect.signature(strategy).parameters.values()
-    except (TypeError, ValueError):  # some functions of C have no signature
-        return {}
-    return {p.name: p.default for p in list(parameters)[1:] if p.default is not p.empty}
+def performed(task: Task, bars: Mapping[str, Bars], found: Decisions) -> Pit:
+    """Run what was decided through the exchange in memory, to the end of the bars."""
+    factor = scale(next(iter(task.rules.values()))) // UNIT
+    start = {asset: amount * factor for asset, amount in task.balances.items()}
+    pit = Pit(bars, task.rules, start, events_of(task.market, bars, factor))
+    broker = PitBroker(pit)
+    if found.changes is None:
+        stepping.run(made(task.strategy, task.params), broker, bars, task.rules)
+    else:
+        follow(broker, bars, found.changes)
+    pit.look(max(int(one.closed[-1]) for one in bars.values()))
+    return pit

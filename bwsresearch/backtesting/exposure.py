@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bwsresearch.backtesting.rules import UNIT
+from bwsresearch.exchange.trading.amounts import UNIT
 
-__all__ = ["Strategy", "changes", "checked_klines", "own", "targets"]
+__all__ = ["Exposures", "Strategy", "changes", "checked_klines", "own", "pool_targets", "targets"]
 
 Strategy: TypeAlias = Callable[..., "pd.Series[Any] | npt.NDArray[Any]"]
 """A pure function of closed klines, and of parameters by name, to target exposure per bar."""
+
+Exposures: TypeAlias = "Strategy | pd.Series[Any] | pd.DataFrame"
+"""Such a function, or its answer: a Series for one symbol, a frame for several."""
 
 _NEEDED: Final = ("open", "high", "low", "close", "volume")
 _MOST: Final = 9e10
@@ -51,12 +54,12 @@ def checked_klines(klines: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             f"klines have {len(klines)} bars, a backtest needs 2 at least; widen the range"
         )
-    _check_times(klines.index)
+    _check_times(klines.index, is_by_clock="rule" not in klines.attrs)
     _check_prices(klines)
     return own(klines)
 
 
-def _check_times(index: pd.Index) -> None:
+def _check_times(index: pd.Index, *, is_by_clock: bool) -> None:
     if not isinstance(index, pd.DatetimeIndex):
         raise TypeError(
             f"klines have an index of {index.dtype}, must be times in UTC; "
@@ -66,7 +69,8 @@ def _check_times(index: pd.Index) -> None:
         raise ValueError("klines have times without a zone; use df.tz_localize('UTC')")
     if str(index.tz) not in ("UTC", "Etc/UTC", "UTC+00:00"):
         raise ValueError(f"klines have times of {index.tz}; use df.tz_convert('UTC')")
-    if not index.is_monotonic_increasing or not index.is_unique:
+    # Bars by ticks or volume may open at the same time.
+    if not index.is_monotonic_increasing or (is_by_clock and not index.is_unique):
         raise ValueError(
             "times of klines do not ascend; use df[~df.index.duplicated()].sort_index()"
         )
@@ -126,6 +130,50 @@ def _checked(klines: pd.DataFrame, answer: object) -> npt.NDArray[np.float64]:
             "spot can neither be sold short nor bought on credit"
         )
     return found
+
+
+def pool_targets(
+    wide: pd.DataFrame,
+    klines: Mapping[str, pd.DataFrame],
+    strategy: "Strategy | pd.DataFrame",
+    params: Mapping[str, object],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the targets of several symbols that share their money, each on its own bars.
+
+    The strategy is given all klines with columns (field, symbol), and answers with a frame of
+    exposures: a column for each symbol, a row for each of their rows; together 1 at most.
+
+    Raises:
+        ValueError: when columns or rows are others, or the sum of a row is above 1.
+        TypeError: when the answer is no frame of numbers.
+    """
+    answer: object = strategy
+    if not isinstance(strategy, pd.DataFrame):
+        if not callable(strategy):
+            raise TypeError(
+                f"strategy is a {type(strategy).__name__}, must be a function of klines or a frame"
+            )
+        answer = strategy(own(wide), **params)
+    if not isinstance(answer, pd.DataFrame):
+        raise TypeError(
+            f"the strategy returned a {type(answer).__name__}, must return a DataFrame "
+            f"with a column for each of {', '.join(klines)}"
+        )
+    if not answer.index.equals(wide.index) or set(answer.columns) != set(klines):
+        raise ValueError(
+            f"the strategy returned {answer.shape[0]} rows of {', '.join(map(str, answer.columns))}"
+            f", must be one per bar ({len(wide)}) of {', '.join(klines)}"
+        )
+    sums = answer.clip(lower=0).sum(axis=1).to_numpy(np.float64)
+    if (sums > 1 + _SLACK).any():
+        row = int(np.flatnonzero(sums > 1 + _SLACK)[0])
+        raise ValueError(
+            f"exposures at {wide.index[row]} add up to {sums[row]:g}, must be 1 at most; "
+            "spot cannot be bought on credit"
+        )
+    return {
+        symbol: _checked(one, answer[symbol].reindex(one.index)) for symbol, one in klines.items()
+    }
 
 
 def _numbers(answer: object) -> npt.NDArray[np.float64]:

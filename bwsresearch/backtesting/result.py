@@ -1,11 +1,10 @@
-"""What a backtest did: equity, orders, fills, round trips, figures, a plot and a report."""
+"""What a run did: equity, orders, fills, round trips, figures, a plot and a report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,9 @@ import pandas as pd
 
 from bwsresearch import cards, plot
 from bwsresearch.backtesting import figures, report
-from bwsresearch.backtesting.ledger import UNIT, Ledger, units
+from bwsresearch.backtesting.bars import Bars
+from bwsresearch.backtesting.holdings import Holdings, floats
+from bwsresearch.backtesting.records import Record
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.statistics import (
     CONVENTIONS,
@@ -22,19 +23,37 @@ from bwsresearch.backtesting.statistics import (
     ends,
     statistics,
 )
-from bwsresearch.backtesting.trips import Trip, held_before, round_trips
+from bwsresearch.backtesting.trips import Trip, round_trips
+from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.plot import Stamps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Result"]
+__all__ = ["Result", "Task"]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
 _SIDES: Final = pd.CategoricalDtype(["BUY", "SELL"])
-_STATUSES: Final = pd.CategoricalDtype(["FILLED", "REJECTED", "CANCELED", "NEW"])
-_REASONS: Final = pd.CategoricalDtype(["", "LOT_SIZE", "NOTIONAL", "replaced before a trade"])
+_STATUSES: Final = pd.CategoricalDtype(
+    ["FILLED", "PARTIALLY_FILLED", "REJECTED", "CANCELED", "EXPIRED", "NEW"]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What was asked for, so that it can be run once more under other rules.
+
+    `klines` are the bars as they were given, of one symbol or of several; `balances` what there was,
+    by asset, in 1e-8; `market` trades and books where fills come from them.
+    """
+
+    klines: pd.DataFrame
+    strategy: Any
+    params: Mapping[str, object]
+    balances: Mapping[str, int]
+    rules: Mapping[str, Rules]
+    market: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,16 +63,44 @@ class Result:
     Amounts are in the quote asset unless a column says otherwise.
     """
 
-    klines: pd.DataFrame
-    base_asset: str
-    quote_asset: str
-    rules: Rules
+    task: Task
+    bars: Mapping[str, Bars]
+    strategy: str
     params: dict[str, object]
     """The strategy's parameters by name, its defaults among them."""
-    strategy: str
-    ledger: Ledger
-    start: tuple[int, int]
-    """Base and quote at the start, in 1e-8."""
+    record: Record
+    origin: str = "backtest"
+    """Where the fills come from: "backtest", "paper" or a server's name."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long the strategy's own call, the look-ahead check and the run took."""
+    lookahead: str = ""
+    """What the look-ahead check said; "" where there was none."""
+
+    @property
+    def klines(self) -> pd.DataFrame:
+        """The bars of the run; of several symbols the columns (field, symbol)."""
+        return self.task.klines
+
+    @property
+    def base_asset(self) -> str:
+        """What is traded; of several symbols, the first one's."""
+        return self._first.base
+
+    @property
+    def quote_asset(self) -> str:
+        """What everything is paid with and counted in."""
+        return self._first.quote
+
+    @property
+    def rules(self) -> Rules:
+        """By which orders filled; of several symbols, the first one's."""
+        return self.task.rules[self._first.symbol]
+
+    @property
+    def start(self) -> tuple[int, int]:
+        """Base and quote at the start, in 1e-8."""
+        given = self.task.balances
+        return given.get(self.base_asset, 0), given.get(self.quote_asset, 0)
 
     @cached_property
     def equity(self) -> "pd.Series[float]":
@@ -63,7 +110,15 @@ class Result:
     @cached_property
     def position(self) -> "pd.Series[float]":
         """The base held at each bar's close, float64, by open time (UTC)."""
-        return self._series(self._holdings[0], "position")
+        return self._series(self.holdings.amounts(self.base_asset), "position")
+
+    @cached_property
+    def positions(self) -> pd.DataFrame:
+        """What is held of each asset at each bar's close, float64, by open time (UTC)."""
+        held = self.record.held()
+        return pd.DataFrame(
+            {asset: self.holdings.amounts(asset) for asset in held}, index=self.klines.index
+        )
 
     @cached_property
     def returns(self) -> "pd.Series[float]":
@@ -73,79 +128,99 @@ class Result:
     @property
     def initial_equity(self) -> float:
         """The account's worth before the first bar, at its open."""
-        return (self.start[1] + self.start[0] * self._first_open) / UNIT
+        return self.holdings.initial
 
     @cached_property
     def orders(self) -> pd.DataFrame:
-        """One row per order, by the open time of the bar at whose close it was sent.
+        """One row per order, by the open time of the bar at whose close it was decided.
 
-        Columns: side, qty (base, of sales), quote_qty (of buys), target, status (FILLED, REJECTED,
-        CANCELED: the target changed again before a trade, NEW: nothing was traded any more), reason.
+        Columns: symbol, side, type, qty (base), quote_qty (of buys at market by an amount), price and
+        stop_price (0 where there is none), target (the exposure it was for, NaN for none), status
+        (FILLED, REJECTED, CANCELED, EXPIRED, PARTIALLY_FILLED, NEW: nothing was traded any more),
+        executed_qty, reason (the filter, or why it was cancelled or expired).
         """
-        rows = self.ledger.orders
+        rows, scale = self.record.orders, self.record.scale
         return pd.DataFrame(
             {
+                "symbol": pd.Categorical([o.symbol for o in rows], categories=list(self.bars)),
                 "side": pd.Categorical([o.side for o in rows], dtype=_SIDES),
-                "qty": _floats([o.qty for o in rows]),
-                "quote_qty": _floats([o.quote_qty for o in rows]),
+                "type": pd.Categorical([o.type for o in rows]),
+                "qty": floats([o.qty for o in rows], scale),
+                "quote_qty": floats([o.quote_qty for o in rows], scale),
+                "price": floats([o.price for o in rows], UNIT),
+                "stop_price": floats([o.stop_price for o in rows], UNIT),
                 "target": np.array([o.target for o in rows], np.float64),
                 "status": pd.Categorical([o.status for o in rows], dtype=_STATUSES),
-                "reason": pd.Categorical([o.reason for o in rows], dtype=_REASONS),
+                "executed_qty": floats([o.executed for o in rows], scale),
+                "reason": pd.Categorical([o.reason for o in rows]),
             },
-            index=self._times([o.bar for o in rows], "open_time"),
+            index=self._times([(o.symbol, o.bar) for o in rows], "open_time"),
         )
 
     @cached_property
     def fills(self) -> pd.DataFrame:
-        """One row per trade, by its time: the open of the bar that it was made in.
+        """One row per trade, by its time: the open of the bar that it was made in, for fills at opens.
 
-        Columns: order (row of `orders`), side, price, qty (base), quote_qty, fee, fee_asset, and the
-        balances after it, base and quote.
+        Columns: order (row of `orders`), symbol, side, price, qty (base), quote_qty, fee, fee_asset,
+        is_maker, and the balances after it, base and quote.
         """
-        rows = self.ledger.fills
-        assets = [self.base_asset, self.quote_asset]
-        paid_in = [assets[not f.fee_in_base] for f in rows]
+        rows, scale = self.record.fills, self.record.scale
+        names = self.record.held()
+        after = {asset: self.record.balances(asset) for asset in names}
+        assets = self.record.assets
+        pairs = list(enumerate(rows, 1))
+        times = pd.DatetimeIndex(
+            np.array([f.time for f in rows], "M8[ms]").astype("M8[us]"), name="time"
+        )
         return pd.DataFrame(
             {
                 "order": np.array([f.order for f in rows], np.int64),
+                "symbol": pd.Categorical([f.symbol for f in rows], categories=list(self.bars)),
                 "side": pd.Categorical([f.side for f in rows], dtype=_SIDES),
-                "price": _floats([f.price for f in rows]),
-                "qty": _floats([f.qty for f in rows]),
-                "quote_qty": _floats([f.quote_qty for f in rows]),
-                "fee": _floats([f.fee for f in rows]),
-                "fee_asset": pd.Categorical(paid_in, categories=assets),
-                "base": _floats([f.base for f in rows]),
-                "quote": _floats([f.quote for f in rows]),
+                "price": floats([f.price for f in rows], UNIT),
+                "qty": floats([f.qty for f in rows], scale),
+                "quote_qty": floats([f.quote_qty for f in rows], scale),
+                "fee": floats([f.fee for f in rows], scale),
+                "fee_asset": pd.Categorical([f.fee_asset for f in rows], categories=names),
+                "is_maker": np.array([f.is_maker for f in rows], np.bool_),
+                "base": floats([after[assets[f.symbol][0]][place] for place, f in pairs], scale),
+                "quote": floats([after[assets[f.symbol][1]][place] for place, f in pairs], scale),
             },
-            index=self._times([f.bar for f in rows], "time"),
+            index=times.tz_localize("UTC"),
         )
 
     @cached_property
     def trades(self) -> pd.DataFrame:
-        """One row per round trip, from flat to flat; the last one may be open, valued at the end.
+        """One row per round trip, from flat to flat; the last of a symbol may be open.
 
         Base that is there at the start counts as bought at the first open.
-        Columns: entry_time, exit_time (NaT while open), qty (base bought), entry_price, exit_price
-        (means; NaN while nothing is sold), fees, pnl (after fees), return (pnl as part of what was
-        paid), bars, is_open.
+        Columns: symbol, entry_time, exit_time (NaT while open), qty (base bought), entry_price,
+        exit_price (means; NaN while nothing is sold), fees, pnl (after fees; an open one is valued at
+        the end), return (pnl as part of what was paid), bars, is_open.
         """
-        trips = self._trips
-        entries = np.array([trip.entry for trip in trips], np.int64)
-        exits = np.array([trip.exit for trip in trips], np.int64)
-        is_open = exits < 0
-        last = np.where(is_open, len(self.klines) - 1, exits)
-        times = self.klines.index
+        trips, scale = self._trips, self.record.scale
+        is_open = np.array([trip.exit < 0 for trip in trips], np.bool_)
+        ends_at = [
+            trip.exit if trip.exit >= 0 else len(self.bars[trip.symbol]) - 1 for trip in trips
+        ]
+        entries = self._times([(trip.symbol, trip.entry) for trip in trips], "entry_time")
+        exits = self._times(
+            [(trip.symbol, bar) for trip, bar in zip(trips, ends_at, strict=True)], "exit_time"
+        )
         return pd.DataFrame(
             {
-                "entry_time": pd.Series(times[entries]),
-                "exit_time": pd.Series(times[last]).mask(is_open),
-                "qty": _floats([trip.bought for trip in trips]),
+                "symbol": pd.Categorical([t.symbol for t in trips], categories=list(self.bars)),
+                "entry_time": pd.Series(entries),
+                "exit_time": pd.Series(exits).mask(is_open),
+                "qty": floats([trip.bought for trip in trips], scale),
                 "entry_price": np.array([trip.entry_price for trip in trips], np.float64),
                 "exit_price": np.array([trip.exit_price for trip in trips], np.float64),
-                "fees": _floats([trip.quote_fees + trip.base_fees for trip in trips]),
+                "fees": np.array([self._fees(trip) for trip in trips], np.float64),
                 "pnl": self._profits,
-                "return": self._profits / _floats([trip.paid for trip in trips]),
-                "bars": last - entries,
+                "return": self._profits / floats([trip.paid for trip in trips], scale),
+                "bars": np.array(
+                    [bar - t.entry for t, bar in zip(trips, ends_at, strict=True)], np.int64
+                ),
                 "is_open": is_open,
             }
         )
@@ -159,15 +234,16 @@ class Result:
         What cannot be computed is NaN.
         """
         closed = np.array([trip.exit >= 0 for trip in self._trips], np.bool_)
-        pnl, paid = self._profits[closed], _floats([trip.paid for trip in self._trips])[closed]
+        paid = floats([trip.paid for trip in self._trips], self.record.scale)[closed]
+        pnl = self._profits[closed]
         return statistics(
             self._series(self._worth, "equity"),
             self.initial_equity,
             self._held_worth,
             pnl.tolist(),
             (pnl / paid).tolist(),
-            fees=sum(trip.quote_fees + trip.base_fees for trip in self._trips) / UNIT,
-            exposure=float(np.mean(self._holdings[0] >= self._step / UNIT)),
+            fees=sum(self._fees(trip) for trip in self._trips),
+            exposure=self._exposure,
         )
 
     @cached_property
@@ -190,15 +266,15 @@ class Result:
         name = str(self.klines.attrs.get("symbol", self.base_asset))
         # A close stands where its bar ends, so that a fill at the next open stands on the line.
         opened, closed = self._stamps
-        fills = self.ledger.fills
+        fills = self.record.fills
         bars = np.array([fill.bar for fill in fills], np.int64)
         bought = np.array([fill.side == "BUY" for fill in fills], np.bool_)
         plot.price(axes[0], closed, self._closes, name, self.quote_asset)
-        plot.fills(axes[0], opened[bars], _floats([fill.price for fill in fills]), bought)
+        plot.fills(axes[0], opened[bars], floats([fill.price for fill in fills], UNIT), bought)
         plot.equity(axes[1], *self._lines)
         plot.drawdown(axes[2], closed, drawdown(self._worth, self.initial_equity))
         with np.errstate(invalid="ignore"):  # an account that is worth nothing holds nothing
-            held = np.nan_to_num(self._holdings[0] * self._closes / self._worth)
+            held = np.nan_to_num(self.holdings.invested / self._worth)
         plot.exposure(axes[3], np.append(opened, closed[-1:]), held)
         return axes
 
@@ -229,12 +305,12 @@ class Result:
         return f"{self.strategy}({given}) on {of}" if given else f"{self.strategy} on {of}"
 
     @property
-    def _closes(self) -> _Floats:
-        return self.klines["close"].to_numpy(np.float64)
+    def _first(self) -> Bars:
+        return next(iter(self.bars.values()))
 
     @property
-    def _first_open(self) -> float:
-        return float(self.klines["open"].iloc[0])
+    def _closes(self) -> _Floats:
+        return self._first.klines["close"].to_numpy(np.float64)
 
     @property
     def _stamps(self) -> tuple[Stamps, Stamps]:
@@ -244,59 +320,76 @@ class Result:
         return opened, ends(self.klines.index).astype("M8[us]")
 
     @property
-    def _step(self) -> int:
-        return max(units(self.rules.step), 1)
-
-    @property
     def _lines(self) -> tuple[Stamps, _Floats, _Floats, str]:
         return self._stamps[1], self._worth, self._held_worth, self.quote_asset
 
     @cached_property
+    def holdings(self) -> Holdings:
+        """What was held and what it was worth, as arrays."""
+        return Holdings(self.record, self.bars, pd.DatetimeIndex(self.klines.index))
+
+    @property
     def _worth(self) -> _Floats:
-        base, quote = self._holdings
-        return quote + base * self._closes
+        return self.holdings.worth
 
     @property
     def _held_worth(self) -> _Floats:
-        return self.initial_equity / self._first_open * self._closes
+        return self.holdings.benchmark
 
-    @cached_property
-    def _holdings(self) -> tuple[_Floats, _Floats]:
-        """Base and quote at each bar's close."""
-        fills = self.ledger.fills
-        bars = [0, *(f.bar for f in fills), len(self.klines)]
-        spans = [after - before for before, after in pairwise(bars)]
-        base = _floats([self.start[0], *(f.base for f in fills)])
-        quote = _floats([self.start[1], *(f.quote for f in fills)])
-        return np.repeat(base, spans), np.repeat(quote, spans)
+    def _step(self, symbol: str) -> int:
+        """Return the smallest amount of base that can be sold, in units."""
+        return max(int(self.task.rules[symbol].step * self.record.scale), 1)
+
+    @property
+    def _exposure(self) -> float:
+        held = [
+            self.holdings.amounts(bars.base) >= self._step(symbol) / self.record.scale
+            for symbol, bars in self.bars.items()
+        ]
+        return float(np.mean(np.any(held, axis=0)))
 
     @cached_property
     def _trips(self) -> list[Trip]:
-        fills = self.ledger.fills
-        if self.start[0] >= self._step:
-            first = held_before(*self.start, round(self._first_open * UNIT))
-            fills = [first, *fills]
-        return list(round_trips(fills, self._step))
+        found = [
+            trip
+            for symbol, bars in self.bars.items()
+            for trip in round_trips(
+                self.record, symbol, first_open=int(bars.open[0]), step=self._step(symbol)
+            )
+        ]
+        if len(self.bars) > 1:
+            found.sort(key=lambda trip: int(self.bars[trip.symbol].opened[trip.entry]))
+        return found
+
+    def _fees(self, trip: Trip) -> float:
+        """Return the fees of a trip in quote; those in another asset at its last close."""
+        fees = (trip.quote_fees + trip.base_fees) / self.record.scale
+        if trip.other_fees:
+            other = next(f.fee_asset for f in self.record.fills if self._is_other(f.fee_asset))
+            fees += trip.other_fees / self.record.scale * float(self.holdings.prices(other)[-1])
+        return fees
+
+    def _is_other(self, asset: str) -> bool:
+        return all(asset not in pair for pair in self.record.assets.values()) or len(self.bars) > 1
 
     @cached_property
     def _profits(self) -> _Floats:
         """The profit of each round trip after fees, in quote; an open one is valued at the end."""
-        last = float(self._closes[-1])
-        return np.array(
-            [
-                (trip.got - trip.paid - trip.quote_fees + trip.rest * last) / UNIT
-                for trip in self._trips
-            ],
-            np.float64,
-        )
+        scale, found = self.record.scale, []
+        for trip in self._trips:
+            last = float(self.bars[trip.symbol].klines["close"].iloc[-1])
+            quote = trip.got - trip.paid - trip.quote_fees + trip.rest * last
+            other = self._fees(trip) if trip.other_fees else 0.0
+            found.append(quote / scale - other)
+        return np.array(found, np.float64)
 
     def _series(self, values: _Floats, name: str) -> "pd.Series[float]":
         return pd.Series(values.copy(), index=self.klines.index, name=name, copy=False)
 
-    def _times(self, bars: Sequence[int], name: str) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex(self.klines.index[np.array(bars, np.int64)]).rename(name)
-
-
-def _floats(amounts: Sequence[int]) -> _Floats:
-    """Return amounts in units as numbers: one correctly rounded division each."""
-    return np.array([amount / UNIT for amount in amounts], np.float64)
+    def _times(self, bars: Sequence[tuple[str, int]], name: str) -> pd.DatetimeIndex:
+        """Return the opening times of bars, given by symbol and row."""
+        if len(self.bars) == 1:
+            rows = np.array([bar for _, bar in bars], np.int64)
+            return pd.DatetimeIndex(self.klines.index[rows]).rename(name)
+        stamps = [self.bars[symbol].klines.index[bar] for symbol, bar in bars]
+        return pd.DatetimeIndex(stamps, dtype="datetime64[us, UTC]", name=name)

@@ -1,12 +1,13 @@
-"""Round trips: the fills of an account from flat to flat."""
+"""Round trips: the fills of a symbol from flat to flat."""
 
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bwsresearch.backtesting.ledger import UNIT, Fill
+from bwsresearch.backtesting.records import Fill, Record
+from bwsresearch.exchange.trading.amounts import UNIT
 
-__all__ = ["Trip", "held_before", "round_trips"]
+__all__ = ["Trip", "round_trips"]
 
 
 class Trip(NamedTuple):
@@ -14,9 +15,11 @@ class Trip(NamedTuple):
 
     `bought` and `sold` are base, `paid` and `got` quote before fees; `entry_price` and `exit_price`
     are means by quantity, NaN where nothing was sold; `quote_fees` are those taken in quote,
-    `base_fees` those taken in base at the price of their trade; `rest` is the base held.
+    `base_fees` those taken in base at the price of their trade, `other_fees` those taken in another
+    asset, counted in it; `rest` is the base held.
     """
 
+    symbol: str
     entry: int
     exit: int
     bought: int
@@ -27,31 +30,38 @@ class Trip(NamedTuple):
     exit_price: float
     quote_fees: int
     base_fees: int
+    other_fees: int
     rest: int
 
 
-def held_before(base: int, quote: int, price: int) -> Fill:
-    """Return base that is there at the start as if bought at the first open, without a fee."""
-    return Fill(-1, 0, "BUY", price, base, max(price * base // UNIT, 1), 0, False, base, quote)
-
-
-def round_trips(fills: Sequence[Fill], step: int) -> Iterator[Trip]:
-    """Return the trips in their order; the last one may be open.
+def round_trips(record: Record, symbol: str, *, first_open: int, step: int) -> Iterator[Trip]:
+    """Return the trips of a symbol in their order; the last one may be open.
 
     Flat is less base than one step: what a fee in base leaves over cannot be sold. It stays in the
-    account and belongs to the trip that sells it.
+    account and belongs to the trip that sells it. Base that is there at the start counts as bought at
+    `first_open` without a fee.
     """
-    begin = 0
-    for place, fill in enumerate(fills):
-        if fill.base < step and fill.side == "SELL":
-            yield _trip(fills[begin : place + 1], is_open=False)
-            begin = place + 1
-    if begin < len(fills):
-        yield _trip(fills[begin:], is_open=True)
+    base, quote = record.assets[symbol]
+    held = record.start.get(base, 0)
+    trip: list[Fill] = []
+    if held >= step:
+        paid = max(first_open * held // UNIT, 1)
+        trip = [Fill(-1, 0, 0, symbol, "BUY", first_open, held, paid, 0, quote, is_maker=False)]
+    for fill in record.fills:
+        if fill.symbol != symbol:
+            continue
+        trip.append(fill)
+        held += fill.sign * fill.qty - (fill.fee if fill.fee_asset == base else 0)
+        if held < step and fill.side == "SELL":
+            yield _trip(trip, (base, quote), exit_=fill.bar, rest=0)
+            trip = []
+    if trip:
+        yield _trip(trip, (base, quote), exit_=-1, rest=held)
 
 
-def _trip(fills: Sequence[Fill], *, is_open: bool) -> Trip:
-    bought = paid = cost = sold = got = proceeds = quote_fees = base_fees = 0
+def _trip(fills: Sequence[Fill], assets: tuple[str, str], *, exit_: int, rest: int) -> Trip:
+    bought = paid = cost = sold = got = proceeds = 0
+    fees = {"quote": 0, "base": 0, "other": 0}
     for fill in fills:
         if fill.side == "BUY":
             bought += fill.qty
@@ -61,22 +71,24 @@ def _trip(fills: Sequence[Fill], *, is_open: bool) -> Trip:
             sold += fill.qty
             got += fill.quote_qty
             proceeds += fill.qty * fill.price
-        if fill.fee_in_base:
-            base_fees += fill.fee * fill.price // UNIT
+        if fill.fee_asset == assets[1]:
+            fees["quote"] += fill.fee
+        elif fill.fee_asset == assets[0]:
+            fees["base"] += fill.fee * fill.price // UNIT
         else:
-            quote_fees += fill.fee
-    last = -1 if is_open else fills[-1].bar
-    rest = fills[-1].base if is_open else 0
+            fees["other"] += fill.fee
     return Trip(
-        entry=fills[0].bar,
-        exit=last,
+        symbol=fills[0].symbol,
+        entry=max(fills[0].bar, 0),
+        exit=exit_,
         bought=bought,
         paid=paid,
         sold=sold,
         got=got,
-        entry_price=cost / (bought * UNIT),
+        entry_price=cost / (bought * UNIT) if bought else math.nan,
         exit_price=proceeds / (sold * UNIT) if sold else math.nan,
-        quote_fees=quote_fees,
-        base_fees=base_fees,
+        quote_fees=fees["quote"],
+        base_fees=fees["base"],
+        other_fees=fees["other"],
         rest=rest,
     )

@@ -40,15 +40,20 @@ class Feed:
 
     def is_behind(self, symbol: str, now_ms: int) -> bool:
         """Whether a moment has passed that the engine has not seen."""
-        return now_ms // _MOMENT_MS * _MOMENT_MS > self._upto.get(symbol, 0)
+        return self._moment(self.engine.venues[symbol], now_ms) > self._upto.get(symbol, 0)
+
+    @staticmethod
+    def _moment(venue: Venue, now_ms: int) -> int:
+        """Return up to when the market is known; bars close and open to the millisecond."""
+        return now_ms if venue.model == "klines@1" else now_ms // _MOMENT_MS * _MOMENT_MS
 
     def advance(self, symbol: str, now_ms: int) -> list[Step]:
         """Let the engine see the market up to the last whole moment; return what that did."""
-        moment = now_ms // _MOMENT_MS * _MOMENT_MS
+        venue = self.engine.venues[symbol]
+        moment = self._moment(venue, now_ms)
         seen = self._upto.get(symbol, 0)
         if moment <= seen:
             return []
-        venue = self.engine.venues[symbol]
         is_watched = any(a.open_orders[symbol] for a in self.engine.accounts.values())
         start = seen if is_watched else max(seen, moment - _MEMORY_MS)
         self._upto[symbol] = moment
@@ -117,8 +122,8 @@ class Feed:
                 # In a bar without trades nothing can be had at its open.
                 if after_ms < open_time and float(row[5]):
                     yield open_time, BarOpened(symbol, open_time, _units(row[1]))
-                if after_ms <= close_time < upto_ms:
-                    yield close_time + 1, _as_bar(symbol, row)
+                if after_ms < close_time <= upto_ms:
+                    yield close_time, _as_bar(symbol, row)
             if len(rows) < _PAGE:
                 return
             at = rows[-1][0] + 1

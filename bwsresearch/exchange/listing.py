@@ -84,9 +84,7 @@ def listed(symbol: str, base: str, quote: str, grid: Grid) -> SymbolInfo:
     return offered(symbol, base, quote, [*own, *_SHARED, notional, *_COUNTS])
 
 
-def offered(
-    symbol: str, base: str, quote: str, filters: list[dict[str, object]]
-) -> SymbolInfo:
+def offered(symbol: str, base: str, quote: str, filters: list[dict[str, object]]) -> SymbolInfo:
     """Return the row of a symbol with these filters, on which every type of order can be sent."""
     return SymbolInfo(
         symbol=symbol,

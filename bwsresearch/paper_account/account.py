@@ -20,12 +20,12 @@ from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.journals import Frames
 from bwsresearch.local import LocalEndpoint
 from bwsresearch.paper_account import standing
-from bwsresearch.paper_account.sizes import bought_for, price_of, quantity_of, quote_of
 from bwsresearch.paper_account.watched import Source, Watched
 from bwsresearch.protocol.amounts import Amount
 from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.methods import OpenOrdersCancelAll
 from bwsresearch.protocol.results import CancelReport, Order, OrderReport, SymbolInfo
+from bwsresearch.protocol.sizes import bought_for, price_of, quantity_of, quote_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -98,10 +98,10 @@ class Replay:
         step = max(self.rules.step, UNIT)
         last = None if self.base else Decimal(0)
         waiting = None
-        rows = zip(klines["open"], klines["close"], klines["volume"], wanted, strict=True)
+        rows = list(zip(klines["open"], klines["close"], klines["volume"], wanted, strict=True))
         for bar, (first, close, volume, exposure) in enumerate(rows):
             if waiting is not None and volume > 0:
-                self.orders[-1][3:] = self.fill(bar, Decimal(str(first)), *waiting)
+                self.orders[-1][3:] = self.fill(bar, Decimal(str(first)), *waiting, is_late=True)
                 waiting = None
             if np.isnan(exposure):
                 continue
@@ -112,21 +112,44 @@ class Replay:
             if waiting is not None:
                 self.orders[-1][3:] = ["CANCELED", "replaced before a trade"]
             waiting = self.wish(target, Decimal(str(close)), step)
-            if waiting is not None:
-                self.orders.append([bar, *waiting, "NEW", ""])
+            if waiting is None:
+                continue
+            self.orders.append([bar, *waiting, "NEW", ""])
+            opens_at_once = bar + 1 < len(rows) and rows[bar + 1][2] > 0
+            # Without a trade in the last five minutes, the last price is the average.
+            average = rows[bar + 1][0] if opens_at_once and not volume > 0 else close
+            if refused := self.refused(*waiting, Decimal(str(average))):
+                self.orders[-1][3:] = ["REJECTED", refused]
+                waiting = None
+            elif opens_at_once:
+                opening = Decimal(str(rows[bar + 1][0]))
+                self.orders[-1][3:] = self.fill(bar + 1, opening, *waiting, is_late=False)
+                waiting = None
         return self
 
     def wish(self, target, close, step):
         held = down(self.base * close)
         wanted = down((self.quote + held) * target)
         if target == 1:
-            return ("BUY", self.quote) if self.quote else None
+            return ("BUY", self.spent(self.quote)) if self.quote else None
         if wanted > held:
-            return "BUY", min(wanted - held, self.quote)
+            return "BUY", self.spent(min(wanted - held, self.quote))
         qty = self.base if target == 0 else min(down(EXACT.divide(held - wanted, close)), self.base)
         return ("SELL", down(qty, step)) if down(qty, step) else None
 
-    def fill(self, bar, price, side, amount):
+    def spent(self, amount):
+        """What of a budget is for the price, where the fee is paid besides."""
+        part = 1 + self.rules.fee if self.rules.fee_asset == "quote" else 1
+        return down(EXACT.divide(amount, part))
+
+    def refused(self, side, amount, average):
+        """The filter that an order fails when it is sent: its notional counts at the average price."""
+        if side == "SELL" and amount < self.rules.min_qty:
+            return "LOT_SIZE"
+        worth = amount if side == "BUY" else down(average * amount)
+        return "NOTIONAL" if worth < self.rules.min_notional else ""
+
+    def fill(self, bar, price, side, amount, *, is_late):
         rules, step = self.rules, max(self.rules.step, UNIT)
         tick = max(rules.tick, UNIT)
         is_buy, in_base = side == "BUY", side == "BUY" and rules.fee_asset == "received"
@@ -134,17 +157,10 @@ class Replay:
             moved = price * (1 + (1 if is_buy else -1) * rules.slippage_bps / 10_000)
             toward = ROUND_CEILING if is_buy else ROUND_FLOOR
             price = EXACT.divide(moved, tick).to_integral_value(toward) * tick
-        qty = amount
-        if is_buy:
-            part = 1 if in_base else 1 + rules.fee
-            budget = down(EXACT.divide(amount, part))
-            qty = down(down(EXACT.divide(budget, price)), step)
+        qty = down(down(EXACT.divide(amount, price)), step) if is_buy else amount
+        if is_buy and qty < max(rules.min_qty, UNIT):
+            return ["EXPIRED", "INSUFFICIENT_LIQUIDITY"] if is_late else ["REJECTED", "LOT_SIZE"]
         notional = (price * qty).quantize(UNIT, ROUND_DOWN)
-        too_small = (budget if is_buy else notional) < max(rules.min_notional, UNIT)
-        too_few = qty < max(rules.min_qty, UNIT)
-        if too_small or too_few:
-            first, second = ("NOTIONAL", "LOT_SIZE") if is_buy else ("LOT_SIZE", "NOTIONAL")
-            return ["REJECTED", first if (too_small if is_buy else too_few) else second]
         received = qty if in_base else notional
         fee = (received * rules.fee).quantize(UNIT, ROUND_HALF_UP)
         sign = 1 if is_buy else -1

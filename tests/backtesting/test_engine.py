@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import bwsresearch as bws
 from bwsresearch import tables
-from bwsresearch.backtesting import Rules, backtest, report
+from bwsresearch.backtesting import Rules, backtest
 
 from .lab import balances, market, played, rules, runs, sma_cross, steady, walk
 
@@ -33,8 +33,8 @@ def test_the_package_names_it():
 def test_what_a_close_decides_is_filled_at_the_next_open():
     klines = market([100, 110, 120, 130], opens=[99, 101, 112, 119])
     result = run(klines, [NAN, 1, NAN, 0])
-    assert result.ledger.fills[0][1:4] == (2, "BUY", 112 * 10**8)
-    assert len(result.ledger.fills) == 1
+    (fill,) = result.record.fills
+    assert (fill.bar, fill.side, fill.price) == (2, "BUY", 112 * 10**8)
     assert result.orders["status"].tolist() == ["FILLED", "NEW"]
     assert result.orders.index.tolist() == klines.index[[1, 3]].tolist()
     assert result.fills.index.tolist() == [klines.index[2]]
@@ -48,8 +48,8 @@ def test_no_fill_is_in_the_bar_that_decided_it_nor_in_one_without_trades(run, ru
         klines, wanted, balances=dict(zip(("BTC", "USDT"), start, strict=True)), rules=rules
     )
     volume = klines["volume"].to_numpy()
-    for fill in result.ledger.fills:
-        sent = result.ledger.orders[fill.order].bar
+    for fill in result.record.fills:
+        sent = result.record.orders[fill.order].bar
         assert sent < fill.bar
         assert not volume[sent + 1 : fill.bar].any()
         assert volume[fill.bar] > 0
@@ -64,14 +64,14 @@ def test_results_of_a_prefix_are_the_prefix_of_the_results(run, rules, start, da
     whole = backtest(klines, wanted, balances=begin, rules=rules)
     part = backtest(klines[:cut], wanted[:cut], balances=begin, rules=rules)
     pd.testing.assert_series_equal(part.equity, whole.equity[:cut], check_freq=False)
-    assert part.ledger.fills == [fill for fill in whole.ledger.fills if fill.bar < cut]
-    sent = [order for order in whole.ledger.orders if order.bar < cut]
+    assert part.record.fills == [fill for fill in whole.record.fills if fill.bar < cut]
+    sent = [order for order in whole.record.orders if order.bar < cut]
     # What waits at the cut is known to wait; all else is settled.
     settled = [
-        order if order.status != "NEW" else sent[n] for n, order in enumerate(part.ledger.orders)
+        order if order.status != "NEW" else sent[n] for n, order in enumerate(part.record.orders)
     ]
     assert settled == sent
-    assert [o.status for o in part.ledger.orders].count("NEW") <= 1
+    assert [o.status for o in part.record.orders].count("NEW") <= 1
 
 
 def test_a_function_of_earlier_bars_keeps_the_prefix_too():
@@ -79,30 +79,30 @@ def test_a_function_of_earlier_bars_keeps_the_prefix_too():
     whole = backtest(klines, sma_cross, balances=USDT)
     for cut in (2, 13, 150, 299):
         part = backtest(klines[:cut], sma_cross, balances=USDT)
-        assert part.ledger.fills == [fill for fill in whole.ledger.fills if fill.bar < cut]
+        assert part.record.fills == [fill for fill in whole.record.fills if fill.bar < cut]
 
 
 def test_nan_holds_what_was_wanted():
     result = run(market([100] * 8), [NAN, 1, NAN, NAN, 1, 0, NAN, 0])
-    assert [(o.bar, o.side) for o in result.ledger.orders] == [(1, "BUY"), (5, "SELL")]
+    assert [(o.bar, o.side) for o in result.record.orders] == [(1, "BUY"), (5, "SELL")]
 
 
 def test_an_order_is_sent_only_when_the_target_changes():
     klines = walk(50, seed=3)
     result = run(klines, [0.5] * 25 + [0.7] * 25)
-    assert [order.bar for order in result.ledger.orders] == [0, 25]
-    assert [order.target for order in result.ledger.orders] == [0.5, 0.7]
+    assert [order.bar for order in result.record.orders] == [0, 25]
+    assert [order.target for order in result.record.orders] == [0.5, 0.7]
 
 
 def test_noise_of_floating_point_is_no_change_of_target():
     wanted = 0.3 + np.array([0, 1e-16, -1e-16, 5e-17, 0]) * 3
     assert len(set(wanted.tolist())) > 1
-    assert len(run(market([100] * 5), wanted).ledger.orders) == 1
+    assert len(run(market([100] * 5), wanted).record.orders) == 1
 
 
 def test_a_rejected_order_is_not_sent_again_before_the_target_changes():
     result = run(market([100] * 6), [1, 1, 1, 0.5, 1, 1], Rules(min_qty=100))
-    assert [(o.bar, o.status) for o in result.ledger.orders] == [
+    assert [(o.bar, o.status) for o in result.record.orders] == [
         (0, "REJECTED"), (3, "REJECTED"), (4, "REJECTED"),
     ]  # fmt: skip
 
@@ -110,14 +110,15 @@ def test_a_rejected_order_is_not_sent_again_before_the_target_changes():
 def test_an_order_waits_while_nothing_is_traded():
     klines = market([100] * 5, opens=[100, 101, 102, 103, 104], volume=[1, 0, 0, 1, 1])
     result = run(klines, [1, NAN, NAN, NAN, NAN])
-    assert result.ledger.fills[0][1:4] == (3, "BUY", 103 * 10**8)
+    (fill,) = result.record.fills
+    assert (fill.bar, fill.side, fill.price) == (3, "BUY", 103 * 10**8)
     assert result.position.tolist()[:3] == [0, 0, 0]
 
 
 def test_a_target_that_changes_while_an_order_waits_replaces_it():
     klines = market([100] * 5, volume=[1, 0, 0, 1, 1])
     result = run(klines, [1, 0.5, NAN, NAN, NAN])
-    assert [(o.status, o.reason) for o in result.ledger.orders] == [
+    assert [(o.status, o.reason) for o in result.record.orders] == [
         ("CANCELED", "replaced before a trade"), ("FILLED", ""),
     ]  # fmt: skip
     assert result.position.iloc[-1] == 5.0
@@ -135,14 +136,15 @@ def test_an_order_replaced_when_nothing_is_traded_any_more_does_not_wait():
 def test_a_strategy_that_never_trades_keeps_what_it_has():
     klines = walk(20, seed=5)
     result = run(klines, [0] * 20)
-    assert (result.ledger.orders, result.ledger.fills) == ([], [])
+    assert (result.record.orders, result.record.fills) == ([], [])
     assert result.equity.tolist() == [1000.0] * 20
     assert run(klines, [NAN] * 20).orders.empty
 
 
 def test_base_at_the_start_is_sold_by_a_first_target_of_nothing():
     result = run(market([100, 100, 100]), [0, 0, 0], BTC=2, USDT=50)
-    assert result.ledger.fills[0][1:6] == (1, "SELL", 100 * 10**8, 2 * 10**8, 200 * 10**8)
+    (fill,) = result.record.fills
+    assert (fill.bar, fill.side, fill.qty) == (1, "SELL", 2 * 10**8)
     assert result.equity.tolist() == [250.0, 250.0, 250.0]
 
 
@@ -195,7 +197,7 @@ def test_parameters_reach_the_function_by_name():
     klines = walk(100, seed=2)
     result = backtest(klines, sma_cross, balances=USDT, params={"fast": 3, "slow": 30})
     expected = run(klines, sma_cross(klines, 3, 30).to_numpy(), Rules())
-    assert result.ledger.fills == expected.ledger.fills
+    assert result.record.fills == expected.record.fills
     assert result.params == {"fast": 3, "slow": 30}
 
 
@@ -281,14 +283,14 @@ def test_the_balances_tell_base_from_quote(symbol, given, assets):
     ("given", "message"),
     [
         ({"EUR": 1}, r"balances name EUR, must name the assets of BTCUSDT"),
-        ({"USDT": 1, "BNB": 1}, r"balances name BNB, but BTCUSDT is BTC and USDT"),
+        ({"USDT": 1, "ETH": 1}, r"balances name ETH, but BTCUSDT is BTC and USDT"),
         ({"BTCUSDT": 1}, r"balances name BTCUSDT, must name the assets of BTCUSDT"),
         ({}, r"balances is \{\}, name what is there, such as \{'USDT': 10_000\}"),
         (10_000, r"balances is 10000, name what is there"),
         ({"USDT": -1}, r"balance of USDT is -1, must be 0 or more"),
         ({"USDT": NAN}, r"balance of USDT is nan, must be 0 or more"),
         ({"USDT": "much"}, r"balance of USDT is 'much', must be a number, 0 or more"),
-        ({"USDT": 0}, r"balances are 0, a backtest needs some USDT or BTC to start with"),
+        ({"USDT": 0}, r"balances of USDT are 0, a run needs some to start with"),
     ],
 )
 def test_balances_that_cannot_be_meant_are_refused_in_one_line(given, message):
@@ -298,22 +300,71 @@ def test_balances_that_cannot_be_meant_are_refused_in_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_frame_of_several_symbols_is_refused_and_the_cure_works():
-    frames = {name: walk(20, seed=n) for n, name in enumerate(("BTCUSDT", "ETHUSDT"))}
+def pair(bars=40):
+    """Klines of two symbols, one beside the other."""
+    frames = {name: walk(bars, seed=n) for n, name in enumerate(("BTCUSDT", "ETHUSDT"))}
     for name, frame in frames.items():
-        frame.attrs.update(symbol=name, interval="1h", gaps=[[1, 2]] if name == "BTCUSDT" else [])
-    wide = tables.wide(frames)
-    with pytest.raises(ValueError, match=r"klines hold 2 symbols \(BTCUSDT, ETHUSDT\)") as caught:
-        backtest(wide, sma_cross, balances=USDT)
-    assert str(caught.value).endswith("use klines.xs('BTCUSDT', axis=1, level=-1).dropna()")
-    cured = wide.xs("BTCUSDT", axis=1, level=-1).dropna()
-    result = backtest(cured, sma_cross, balances=USDT)
-    assert (
-        result.equity.tolist()
-        == backtest(frames["BTCUSDT"], sma_cross, balances=USDT).equity.tolist()
+        frame.attrs.update(symbol=name, interval="1h", gaps=[])
+    return tables.wide(frames)
+
+
+def test_several_symbols_share_one_pool_of_money():
+    wide = pair()
+
+    def half_each(k):
+        return k["close"] * 0 + 0.5
+
+    result = backtest(wide, half_each, balances=USDT, rules=FREE)
+    assert result.fills["symbol"].tolist() == ["BTCUSDT", "ETHUSDT"]
+    # The second is decided after the first was filled: half of what there is then.
+    assert result.fills["quote_qty"].tolist() == pytest.approx([500, 500], abs=0.1)
+    worth = sum(result.positions[s[:3]] * wide["close"][s] for s in ("BTCUSDT", "ETHUSDT"))
+    pd.testing.assert_series_equal(
+        result.equity, (worth + result.positions["USDT"]), check_names=False, rtol=1e-12
     )
-    assert result.title == "sma_cross(fast=5, slow=12) on 1h"
-    assert "Gaps" not in "".join(report._provenance(result))
+
+
+def test_what_is_sold_pays_for_what_is_bought_at_the_same_close():
+    wide = pair()
+
+    def rotate(k):
+        wanted = k["close"] * 0
+        wanted.iloc[5:20, 0], wanted.iloc[20:, 1] = 1.0, 1.0
+        return wanted
+
+    result = backtest(wide, rotate, balances=USDT, rules=FREE)
+    assert result.orders["status"].tolist() == ["FILLED"] * 3
+    assert [(f.symbol, f.side, f.bar) for f in result.record.fills] == [
+        ("BTCUSDT", "BUY", 6), ("BTCUSDT", "SELL", 21), ("ETHUSDT", "BUY", 21),
+    ]  # fmt: skip
+    assert result.positions["USDT"].iloc[-1] < 1e-3
+
+
+def test_one_symbol_of_several_runs_as_it_would_alone():
+    wide = pair()
+    alone = wide.xs("BTCUSDT", axis=1, level=-1)
+    alone.attrs["symbol"] = "BTCUSDT"
+    wanted = sma_cross(alone)
+
+    def first(k):
+        return (k["close"] * 0).assign(BTCUSDT=sma_cross(k.xs("BTCUSDT", axis=1, level=-1)))
+
+    together = backtest(wide, first, balances=USDT)
+    assert together.record.fills == backtest(alone, wanted, balances=USDT).record.fills
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda k: k["close"] * 0 + 0.6, r"exposures at .* add up to 1.2, must be 1 at most"),
+        (lambda k: k["close"]["BTCUSDT"] * 0, r"returned a Series, must return a DataFrame"),
+        (lambda k: k["close"][["BTCUSDT"]] * 0, r"40 rows of BTCUSDT, must be one per bar \(40\)"),
+    ],
+)
+def test_exposures_of_a_pool_that_cannot_be_are_refused_in_one_line(answer, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        backtest(pair(), answer, balances=USDT)
+    assert "\n" not in str(caught.value)
 
 
 def test_rules_left_out_are_a_tenth_of_a_percent_of_what_is_received():

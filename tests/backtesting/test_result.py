@@ -28,22 +28,23 @@ def idle():
 def test_frames_have_the_same_kinds_of_columns_full_or_empty(name, request):
     one = request.getfixturevalue(name)
     assert one.orders.dtypes.astype(str).to_dict() == {
-        "side": "category", "qty": "float64", "quote_qty": "float64", "target": "float64",
-        "status": "category", "reason": "category",
+        "symbol": "category", "side": "category", "type": "category", "qty": "float64",
+        "quote_qty": "float64", "price": "float64", "stop_price": "float64", "target": "float64",
+        "status": "category", "executed_qty": "float64", "reason": "category",
     }  # fmt: skip
     assert one.fills.dtypes.astype(str).to_dict() == {
-        "order": "int64", "side": "category", "price": "float64", "qty": "float64",
-        "quote_qty": "float64", "fee": "float64", "fee_asset": "category", "base": "float64",
-        "quote": "float64",
+        "order": "int64", "symbol": "category", "side": "category", "price": "float64",
+        "qty": "float64", "quote_qty": "float64", "fee": "float64", "fee_asset": "category",
+        "is_maker": "bool", "base": "float64", "quote": "float64",
     }  # fmt: skip
     assert one.trades.dtypes.astype(str).to_dict() == {
-        "entry_time": UTC, "exit_time": UTC, "qty": "float64", "entry_price": "float64",
+        "symbol": "category", "entry_time": UTC, "exit_time": UTC, "qty": "float64", "entry_price": "float64",
         "exit_price": "float64", "fees": "float64", "pnl": "float64", "return": "float64",
         "bars": "int64", "is_open": "bool",
     }  # fmt: skip
     for frame, index in ((one.orders, "open_time"), (one.fills, "time"), (one.equity, "open_time")):
         assert (str(frame.index.dtype), frame.index.name) == (UTC, index)
-    assert list(one.fills["fee_asset"].cat.categories) == ["BTC", "USDT"]
+    assert set(one.fills["fee_asset"].cat.categories) == {"BTC", "USDT"}
     for series in (one.equity, one.position, one.returns, one.buy_and_hold, one.stats()):
         assert series.dtype == np.float64
     assert one.fills.empty == (name == "idle")
@@ -186,4 +187,4 @@ def test_a_result_of_another_index_unit_is_the_same():
     fine = klines.set_axis(klines.index.as_unit("ns"))
     one, two = (backtest(k, sma_cross, balances={"USDT": 100}) for k in (klines, fine))
     pd.testing.assert_series_equal(one.stats(), two.stats())
-    assert one.ledger.fills == two.ledger.fills
+    assert one.record.fills == two.record.fills

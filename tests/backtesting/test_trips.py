@@ -2,7 +2,6 @@ import pytest
 from hypothesis import given
 
 from bwsresearch.backtesting import Rules, backtest
-from bwsresearch.backtesting.ledger import UNIT
 from bwsresearch.backtesting.trips import round_trips
 
 from .lab import balances, market, played, rules, runs, steady
@@ -19,7 +18,7 @@ FREE = Rules(fee=0)
 
 def test_a_round_trip_goes_from_flat_to_flat():
     trades = trades_of([100, 100, 110, 121, 121], [1, 1, 0, 0, 0], FREE)
-    assert trades.drop(columns=["entry_time", "exit_time"]).to_dict("records") == [
+    assert trades.drop(columns=["symbol", "entry_time", "exit_time"]).to_dict("records") == [
         {"qty": 10.0, "entry_price": 100.0, "exit_price": 110.0, "fees": 0.0, "pnl": 100.0,
          "return": 0.1, "bars": 2, "is_open": False}
     ]  # fmt: skip
@@ -97,16 +96,18 @@ def test_profits_and_what_dust_gained_are_the_change_of_equity(run, rules, start
 @given(runs, rules, balances)
 def test_every_fill_belongs_to_one_trip(run, rules, start):
     klines, wanted = played(run)
-    fills = backtest(
+    record = backtest(
         klines, wanted, balances=dict(zip(("BTC", "USDT"), start, strict=True)), rules=rules
-    ).ledger.fills
-    buys = [fill for fill in fills if fill.side == "BUY"]
-    if not fills or fills[0].side == "SELL":
-        return
-    trips = list(round_trips(fills, int(max(rules.step * UNIT, 1))))
-    assert sum(trip.bought for trip in trips) == sum(fill.qty for fill in buys)
-    assert sum(trip.paid for trip in trips) == sum(fill.quote_qty for fill in buys)
+    ).record
+    fills, first = record.fills, int(klines["open"].iloc[0] * 10**8)
+    step = int(max(rules.step * 10**8, 1))
+    trips = list(round_trips(record, "BTCUSDT", first_open=first, step=step))
+    held = int(record.start["BTC"]) if record.start["BTC"] >= step else 0
+    assert sum(trip.bought for trip in trips) == held + sum(
+        fill.qty for fill in fills if fill.side == "BUY"
+    )
+    assert sum(trip.sold for trip in trips) == sum(f.qty for f in fills if f.side == "SELL")
     assert sum(trip.quote_fees for trip in trips) == sum(
-        fill.fee for fill in fills if not fill.fee_in_base
+        fill.fee for fill in fills if fill.fee_asset == "USDT"
     )
     assert [trip.exit >= 0 for trip in trips[:-1]] == [True] * (len(trips) - 1)

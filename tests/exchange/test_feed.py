@@ -116,7 +116,7 @@ def test_bars_are_seen_at_their_open_and_after_their_close(bars):
         for event in closed
     )
     for now, event in events:
-        assert now == (event.time if type(event).__name__ == "BarOpened" else event.close_time + 1)
+        assert now == (event.time if type(event).__name__ == "BarOpened" else event.close_time)
         assert now <= bars.now
 
 

@@ -136,11 +136,14 @@ class KernelResult:
         track = self.track
         codes = np.array([_CODES[status] for status in track.status.tolist()], np.int8)
         replaced = track.status == CANCELED
+        terms = Terms.of(self.rules)
+        # An order names what it spends on base; a fee in quote comes on top.
+        named = track.asked if terms.in_base else track.asked / (1.0 + terms.fee)
         return pd.DataFrame(
             {
                 "side": _sides(track.is_buy),
                 "qty": np.where(track.is_buy, 0.0, track.asked),
-                "quote_qty": np.where(track.is_buy, track.asked, 0.0),
+                "quote_qty": np.where(track.is_buy, named, 0.0),
                 "target": track.target,
                 "status": pd.Categorical.from_codes(codes, dtype=_STATUSES),
                 "reason": pd.Categorical(np.where(replaced, _REPLACED, "")),

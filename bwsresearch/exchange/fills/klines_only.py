@@ -3,7 +3,7 @@
 Takers trade at the next bar's open, somewhat worse; resting orders within a bar that goes beyond
 their price; stops within it too, and before them. All share a part of the bar's volume.
 
-Each bar is observed twice: as `BarOpened` at its open time, as `BarSeen` when it has closed. An
+Each bar is observed twice: as `BarOpened` at its open time, as `BarSeen` at its last moment. An
 order works in a bar that opens when it is placed or later.
 """
 
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -39,6 +39,16 @@ _ALL: Final = 1 << 200
 """More than anybody asks for."""
 
 
+class Averages(Protocol):
+    """What knows the average price of the last minutes."""
+
+    def add(self, time: int, worth: int, qty: int) -> None:
+        """Count what was traded in a bar."""
+
+    def average(self, minutes: int, now_ms: int) -> int:
+        """Return the volume-weighted price, 0 where nothing was traded."""
+
+
 @dataclass(slots=True)
 class _Trade:
     """A price at which takers trade now, whose bar it is of, and what of the bar is left for them."""
@@ -61,7 +71,7 @@ class KlinesOnly:
     _volume: int = 0
     _open: _Trade | None = None
     _stop: _Trade | None = None
-    _bars: Recent = field(default_factory=Recent)
+    bars: Averages = field(default_factory=Recent)
     _part: Fraction | None = field(init=False)
     _slip: tuple[int, int] = field(init=False)
 
@@ -75,7 +85,7 @@ class KlinesOnly:
         return "klines@1"
 
     def average(self, minutes: int, now_ms: int) -> int:
-        return self._bars.average(minutes, now_ms) or self.last
+        return self.bars.average(minutes, now_ms) or self.last
 
     # ---- takers ------------------------------------------------------------------------------
 
@@ -132,10 +142,18 @@ class KlinesOnly:
             return _ALL
         return floored(int(self._part * volume), self.step)
 
-    def _opened(self, bar: BarOpened, stops: Stops) -> Iterator[Outcome]:
+    def begin(self, price: int, time: int) -> None:
+        """Let takers trade at the first price of a bar."""
         # The volume of a bar that has just opened is not known: the one before stands for it.
-        self._open = _Trade(bar.price, bar.time, bar.time, self._share(self._volume), "open")
-        self.last = bar.price
+        self._open = _Trade(price, time, time, self._share(self._volume), "open")
+        self.last = price
+
+    def skip(self, last: int, volume: int) -> None:
+        """Note the last bar of a stretch in which nobody had an order."""
+        self._open, self._volume, self.last = None, volume, last
+
+    def _opened(self, bar: BarOpened, stops: Stops) -> Iterator[Outcome]:
+        self.begin(bar.price, bar.time)
         for order in stops.met(bar.price, bar.time, bar.time):
             yield Triggered(order)
 
@@ -143,7 +161,7 @@ class KlinesOnly:
         if bar.volume:
             yield from self._within(bar, book, stops)
             worth = bar.quote_volume * UNIT or bar.close * bar.volume
-            self._bars.add(bar.close_time, worth, bar.volume)
+            self.bars.add(bar.close_time, worth, bar.volume)
         self._open, self._volume, self.last = None, bar.volume, bar.close
         # What was placed during the bar meets its close alone, and trades at the next open.
         for order in stops.met(bar.close, bar.close_time, bar.close_time):

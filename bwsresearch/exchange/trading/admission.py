@@ -17,6 +17,7 @@ from bwsresearch.protocol.messages import Refusal
 __all__ = ["NO_FUNDS", "allowed", "amendable", "funded", "not_met", "unused", "with_fee"]
 
 NO_FUNDS: Final = "Account has insufficient balance for requested action."
+_WORTHLESS: Final = "Price * QTY is zero or less."
 
 
 def allowed(venue: Venue, ticket: Ticket) -> None:
@@ -37,7 +38,7 @@ def allowed(venue: Venue, ticket: Ticket) -> None:
     if ticket.stp is not None and ticket.stp not in info.allowed_self_trade_prevention_modes:
         raise Refusal(-1013, "This symbol does not allow the specified self-trade prevention mode.")
     if ticket.price and ticket.qty and not notional(ticket.price, ticket.qty):
-        raise Refusal(-2010, "Price * QTY is zero or less.")
+        raise Refusal(-2010, _WORTHLESS)
 
 
 def _unsupported(ticket: Ticket) -> str:
@@ -74,6 +75,8 @@ def funded(venue: Venue, account: Account, ticket: Ticket, plan: Plan | None) ->
     if plan is not None:
         if ticket.quote_order_qty:
             _enough(venue, plan)
+        if plan.qty and not plan.cost:
+            raise Refusal(-2010, _WORTHLESS)
         sold = plan.qty if ticket.quote_order_qty else ticket.qty
         cost, reserve = (with_fee(account, plan.cost) if ticket.is_buy else sold), 0
     elif ticket.quote_order_qty:

@@ -208,9 +208,10 @@ class Engine:
             if ticket.is_buy
             else plan.qty <= account.free[venue.base]
         )
-        if not is_enough:
+        if not is_enough or (plan.qty and not plan.cost):
             self.matching.end(venue, order, "EXPIRED", "EXPIRED", "expire", step, reason="REJECTED")
-        return is_enough
+            return False
+        return True
 
     def _waits(self, venue: Venue, ticket: Ticket, working_ms: int, now_ms: int) -> bool:
         return venue.liquidity is not None and venue.liquidity.waits(ticket, working_ms, now_ms)

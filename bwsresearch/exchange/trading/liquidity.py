@@ -66,7 +66,7 @@ class BarOpened(NamedTuple):
 
 
 class BarSeen(NamedTuple):
-    """A bar of the market that has closed, to be observed at `close_time` + 1."""
+    """A bar of the market, to be observed at its last moment, `close_time`."""
 
     symbol: str
     open_time: int

@@ -230,7 +230,7 @@ def check_bar(tape, fill):
         assert fill.order.time <= opened.time
         return
     bar = tape.bars[evidence.ref]
-    assert fill.now == bar.close_time + 1
+    assert fill.now == bar.close_time
     assert evidence.time == bar.close_time
     assert bar.volume > 0
     assert fill.order.time <= bar.open_time

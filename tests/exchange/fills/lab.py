@@ -98,7 +98,7 @@ class Lab:
     # ---- the market --------------------------------------------------------------------------
 
     def observe(self, event):
-        self.now = max(self.now, event.time if hasattr(event, "time") else event.close_time + 1)
+        self.now = max(self.now, event.time if hasattr(event, "time") else event.close_time)
         self.steps.append(self.engine.observe(event, self.now))
 
     def book(self, bids=(), asks=(), *, at=None, update_id=None, kind=BookSeen):

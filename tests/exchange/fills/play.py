@@ -107,7 +107,7 @@ class Run:
 
 def time_of(item):
     return (
-        item.close_time + 1
+        item.close_time
         if isinstance(item, BarSeen)
         else getattr(item, "now", None) or item.time
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bwsresearch.exchange.cells import Grid
 from bwsresearch.exchange.listing import listed
-from bwsresearch.paper_account.sizes import bought_for, price_of, quantity_of, quote_of
+from bwsresearch.protocol.sizes import bought_for, price_of, quantity_of, quote_of
 from bwsresearch.protocol.amounts import digits
 
 INFO = listed("BTCUSDT", "BTC", "USDT", Grid(1_000_000, 1_000))

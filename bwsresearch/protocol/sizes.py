@@ -11,7 +11,7 @@ from typing import Final
 from bwsresearch.protocol.amounts import Amount, amount
 from bwsresearch.protocol.results import SymbolInfo
 
-__all__ = ["bought_for", "price_of", "quantity_of", "quote_of"]
+__all__ = ["bought_for", "price_of", "quantity_of", "quote_of", "stepped"]
 
 _NOISE: Final = 8
 """Units in the last place by which the sum of a few floats may be off."""
@@ -23,7 +23,7 @@ def price_of(value: Amount, info: SymbolInfo, name: str, *, is_floor: bool) -> D
     Raises:
         ValueError: when it is no number, or a float below the first tick.
     """
-    return _stepped(value, info.tick_size, name, is_floor=is_floor)
+    return stepped(value, info.tick_size, name, is_floor=is_floor)
 
 
 def quantity_of(value: Amount, info: SymbolInfo) -> Decimal:
@@ -32,7 +32,7 @@ def quantity_of(value: Amount, info: SymbolInfo) -> Decimal:
     Raises:
         ValueError: when it is no number, or a float below the first step.
     """
-    return _stepped(value, info.step_size, "quantity", is_floor=True)
+    return stepped(value, info.step_size, "quantity", is_floor=True)
 
 
 def quote_of(value: Amount, info: SymbolInfo) -> Decimal:
@@ -41,7 +41,7 @@ def quote_of(value: Amount, info: SymbolInfo) -> Decimal:
     Raises:
         ValueError: when it is no number, or a float below the smallest amount.
     """
-    return _stepped(value, Decimal(1).scaleb(-info.quote_asset_precision), "quote", is_floor=True)
+    return stepped(value, Decimal(1).scaleb(-info.quote_asset_precision), "quote", is_floor=True)
 
 
 def bought_for(quote: Decimal, price: Decimal, info: SymbolInfo) -> Decimal:
@@ -60,7 +60,12 @@ def bought_for(quote: Decimal, price: Decimal, info: SymbolInfo) -> Decimal:
     return quantity
 
 
-def _stepped(value: Amount, step: Decimal, name: str, *, is_floor: bool) -> Decimal:
+def stepped(value: Amount, step: Decimal, name: str, *, is_floor: bool) -> Decimal:
+    """Return a number; a float is rounded to the step, downwards or upwards.
+
+    Raises:
+        ValueError: when it is no number, or a float below the first step.
+    """
     number = amount(value, name)
     if isinstance(value, str | int | Decimal) or step <= 0:
         return number
