@@ -47,10 +47,6 @@ def dask():
         yield client
 
 
-def pids(found):
-    return set(found.table["pid"].astype(int)) - {os.getpid()}
-
-
 @pytest.mark.parametrize("crew", ["processes", "dask"])
 def test_other_processes_find_the_same_as_threads(crew, cached, request):
     executor = request.getfixturevalue(crew)
@@ -59,8 +55,7 @@ def test_other_processes_find_the_same_as_threads(crew, cached, request):
     here = sweep(cached, strategy_by_value(), GRID)
     pd.testing.assert_frame_equal(found.table.drop(columns="pid"), here.table)
     assert found.returns[5].tolist() == here.returns[5].tolist()
-    assert pids(found)
-    assert found.table["pid"].iloc[0] == os.getpid()  # what is tried first
+    assert os.getpid() not in found.table["pid"].astype(int).tolist()
 
 
 def test_several_symbols_go_to_other_processes(dask):
@@ -142,9 +137,10 @@ def test_a_process_keeps_the_klines_between_batches(cached, cache_dir, tmp_path)
     task = crews.Task(
         sources.source_of(cached), crews.packed(_job(cached)), [{"fast": 3, "slow": 9}]
     )
-    first = crews.run_elsewhere(task)
+    first, seconds = crews.run_elsewhere(task)
+    assert 0 < seconds < 60
     cache_dir.rename(tmp_path / "elsewhere")
-    again = crews.run_elsewhere(task)
+    again, _ = crews.run_elsewhere(task)
     assert first[0].figures == again[0].figures
     np.testing.assert_array_equal(first[0].returns, again[0].returns)
 

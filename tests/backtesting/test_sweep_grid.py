@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bwsresearch.backtesting.sweeping.grid import grid, run_order
+from bwsresearch.backtesting.sweeping.grid import batches, grid
 
 
 def test_a_grid_is_every_combination_the_last_parameter_fastest():
@@ -66,21 +66,39 @@ def _made(points, order, room):
     return made
 
 
+def order(points, room, size=10):
+    return [place for batch in batches(points, room, size) for place in batch]
+
+
 def test_points_run_in_an_order_that_needs_little_memory():
     points = grid({"fast": range(6), "slow": range(100, 140)}, None)
-    assert _made(points, run_order(points, 12), 12) == 46
+    assert _made(points, order(points, 12), 12) == 46
     assert _made(points, range(240), 12) > 200
 
 
 def test_what_does_not_fit_into_memory_runs_in_blocks():
     points = grid({"fast": range(30), "slow": range(100, 140)}, None)
-    order = run_order(points, 20)
-    assert sorted(order) == list(range(1200))
-    assert _made(points, order, 20) == 30 + 3 * 40
-    assert _made(points, run_order(points, 1_000), 20) > 1_000
+    assert sorted(order(points, 20)) == list(range(1200))
+    assert _made(points, order(points, 20), 20) == 30 + 3 * 40
+    assert _made(points, order(points, 1_000), 20) > 1_000
+
+
+def test_batches_end_where_the_slow_parameters_change():
+    points = grid({"fast": range(6), "slow": range(100, 104), "kind": ["a", "b"]}, "fast < slow")
+    found = batches(points, 100, 5)
+    assert {len(batch) for batch in found} == {4}
+    for batch in found:
+        assert len({(points[n]["fast"], points[n]["slow"]) for n in batch}) == 2
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 500])
+def test_batches_are_about_as_long_as_asked(size):
+    points = grid({"fast": range(5), "slow": range(100, 123)}, None)
+    found = batches(points, 100, size)
+    assert sorted(place for batch in found for place in batch) == list(range(115))
+    assert max(map(len, found)) <= max(2 * size, 1)
 
 
 def test_the_order_of_one_parameter_is_its_own():
     points = grid({"kind": ["a", "b", "c"]}, None)
-    assert run_order(points, 4) == [0, 1, 2]
-    assert run_order(points, 0) == [0, 1, 2]
+    assert order(points, 4) == order(points, 0) == [0, 1, 2]

@@ -4,7 +4,7 @@ The exact engine is the truth; this is what a thousand runs can be made with, an
 1e-9 where steps and minimums do not matter.
 """
 
-from bwsresearch.backtesting.kernel.headlines import HEADLINES, headlines, returns, spans
+from bwsresearch.backtesting.kernel.headlines import HEADLINES, headlines, judged, returns, spans
 from bwsresearch.backtesting.kernel.market import Floats, Market
 from bwsresearch.backtesting.kernel.result import Balances, KernelResult, run, start_of
 from bwsresearch.backtesting.kernel.terms import Terms
@@ -22,6 +22,7 @@ __all__ = [
     "Track",
     "follow",
     "headlines",
+    "judged",
     "returns",
     "run",
     "spans",

@@ -11,7 +11,7 @@ from bwsresearch.backtesting.kernel.market import Floats, Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
 from bwsresearch.backtesting.kernel.track import Start, Track
 
-__all__ = ["HEADLINES", "Spans", "drawdown_of", "equity", "headlines", "returns", "spans"]
+__all__ = ["HEADLINES", "Spans", "drawdown_of", "equity", "headlines", "judged", "returns", "spans"]
 
 HEADLINES: Final = (
     "final_equity", "return", "cagr", "sharpe", "sortino", "max_drawdown", "trades", "win_rate",
@@ -60,6 +60,13 @@ def returns(market: Market, held: Spans, initial: float) -> Floats:
 
 def headlines(market: Market, terms: Terms, track: Track, start: Start) -> dict[str, float]:
     """Return the figures by name; parts of one, not percents; fees and profits in quote."""
+    return judged(market, terms, track, start)[0]
+
+
+def judged(
+    market: Market, terms: Terms, track: Track, start: Start
+) -> tuple[dict[str, float], Floats]:
+    """Return the figures by name, and what every period returned."""
     held = spans(market, track, start)
     initial = start.quote + start.base * float(market.opens[0])
     final = float(held.quote[-1] + held.base[-1] * market.closes[-1])
@@ -69,7 +76,7 @@ def headlines(market: Market, terms: Terms, track: Track, start: Start) -> dict[
     lengths = held.end - held.begin
     sums = market.sums[held.end] - market.sums[held.begin]
     mean = float((held.quote * lengths + held.base * sums).sum()) / len(market)
-    return {
+    figures = {
         "final_equity": final,
         "return": final / initial - 1.0,
         "cagr": _growth(final / initial, market.years),
@@ -85,6 +92,7 @@ def headlines(market: Market, terms: Terms, track: Track, start: Start) -> dict[
         "exposure": float(lengths[held.base >= _LEAST].sum()) / len(market),
         "turnover": _ratio(float(track.quote_qty.sum()), mean * market.years),
     }
+    return figures, daily
 
 
 def _profits(market: Market, track: Track, start: Start) -> Floats:

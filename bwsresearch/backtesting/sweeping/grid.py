@@ -2,13 +2,13 @@
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, product
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-__all__ = ["Parameters", "Point", "Where", "grid", "run_order"]
+__all__ = ["Parameters", "Point", "Where", "batches", "grid"]
 
 Point: TypeAlias = dict[str, object]
 """One value for each parameter."""
@@ -74,25 +74,37 @@ def _condition(where: Where | None, names: list[str]) -> Callable[[Point], bool]
     return lambda point: bool(compare(point[left], point[right]))
 
 
-def run_order(points: Sequence[Point], room: int) -> list[int]:
-    """Return the places of points in the order in which what they share is computed least often.
+def batches(points: Sequence[Point], room: int, size: int) -> list[list[int]]:
+    """Return the places of points in batches of about `size`, so that little is computed twice.
 
     The parameter of the fewest values changes fastest, so that what hangs on it alone stays in a
-    memory of `room` values; where it does not fit there, it runs through in blocks that do.
+    memory of `room` values; where it does not fit there, it runs through in blocks that do. Points
+    that differ in it alone stay in one batch, unless they are many.
     """
     names = list(points[0])
     ranks = {name: _ranks([point[name] for point in points]) for name in names}
     inner, *outer = sorted(names, key=lambda name: len(set(ranks[name])))
     block = max(room // 2, 1)
-    keys = [
-        (
-            ranks[inner][place] // block,
-            *(ranks[name][place] for name in reversed(outer)),
-            ranks[inner][place],
-        )
-        for place in range(len(points))
-    ]
-    return sorted(range(len(points)), key=keys.__getitem__)
+
+    def group(place: int) -> tuple[int, ...]:
+        return ranks[inner][place] // block, *(ranks[name][place] for name in reversed(outer))
+
+    order = sorted(range(len(points)), key=lambda place: (group(place), ranks[inner][place]))
+    found: list[list[int]] = [[]]
+    for _, places in groupby(order, key=group):
+        for part in _parts(list(places), size):
+            if found[-1] and len(found[-1]) + len(part) > size:
+                found.append([])
+            found[-1] += part
+    return found
+
+
+def _parts(places: list[int], size: int) -> Iterator[list[int]]:
+    """Yield places in parts of at most twice `size`, as equal as can be."""
+    count = -(-len(places) // (2 * size))
+    length = -(-len(places) // count)
+    for begin in range(0, len(places), length):
+        yield places[begin : begin + length]
 
 
 def _ranks(values: Sequence[object]) -> list[int]:

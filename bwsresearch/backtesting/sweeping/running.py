@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Literal
@@ -14,6 +14,7 @@ from bwsresearch.backtesting.exposure import Strategy, targets
 from bwsresearch.backtesting.lookahead import look_ahead
 from bwsresearch.backtesting.naming import assets, strategy_name
 from bwsresearch.backtesting.rules import Rules
+from bwsresearch.backtesting.sweeping import grid
 from bwsresearch.backtesting.sweeping.crews import (
     Crew,
     DaskClient,
@@ -24,13 +25,12 @@ from bwsresearch.backtesting.sweeping.crews import (
     run_elsewhere,
 )
 from bwsresearch.backtesting.sweeping.frames import frames_of
-from bwsresearch.backtesting.sweeping.grid import Parameters, Point, Where, grid, run_order
+from bwsresearch.backtesting.sweeping.grid import Parameters, Point, Where
 from bwsresearch.backtesting.sweeping.runs import (
     Dataset,
     Job,
     Metrics,
     Row,
-    evaluate,
     memory_room,
     run_batch,
 )
@@ -44,8 +44,8 @@ _QUOTE = 1_000_000.0
 _BATCHES = 64
 _LEAST_S = 0.05
 """A batch for another process is worth its way when it takes so long."""
-_TRIED = 2
-"""Points that are run before it is known how long one takes; the first fills the memory."""
+_TRIED = 4
+"""Tasks of two points that are run before it is known how long one takes."""
 _PREFIXES = 50
 
 
@@ -91,7 +91,7 @@ def sweep(
         TypeError: when the strategy is no function, or cannot be sent to other processes.
         CacheError: when other processes see other klines than these.
     """
-    points = grid(parameters, where)
+    points = grid.grid(parameters, where)
     frames, crew = frames_of(klines), crew_of(executor)
     jobs = {
         name: job_of(frame, strategy, balances, rules or Rules(), metrics or {})
@@ -169,8 +169,8 @@ def _here(
     found: dict[str, list[Row]] = {}
     for name, frame in frames.items():
         data = Dataset.of(frame)
-        order = run_order(points, memory_room(len(frame)))
-        batches = list(_batches(order, -(-len(order) // _BATCHES)))
+        size = -(-len(points) // _BATCHES)
+        batches = grid.batches(points, memory_room(len(frame)), size)
         call = partial(run_batch, data, jobs[name])
         tasks = [[points[place] for place in batch] for batch in batches]
         rows: dict[int, Row] = {}
@@ -189,42 +189,30 @@ def _elsewhere(
     shown: Progress,
 ) -> dict[str, list[Row]]:
     """Run in other processes, which read the klines from the cache; nothing large is sent."""
-    tasks: list[Task] = []
-    places: list[tuple[str, list[int]]] = []
-    sources = {name: source_of(frame) for name, frame in frames.items()}
-    packs = {name: packed(job) for name, job in jobs.items()}
-    first = next(iter(frames))
-    room = memory_room(len(frames[first]))
-    order = run_order(points, room)
-    tried, seconds = _tried(frames[first], jobs[first], [points[n] for n in order[:_TRIED]])
+    made = {name: (source_of(frame), packed(jobs[name])) for name, frame in frames.items()}
+    first, bars = next((name, len(frame)) for name, frame in frames.items())
     found: dict[str, dict[int, Row]] = {name: {} for name in frames}
-    found[first].update(zip(order, tried, strict=False))
-    shown.done(len(tried))
+
+    def run(batches: Sequence[tuple[str, list[int]]]) -> float:
+        tasks = [Task(*made[name], [points[n] for n in places]) for name, places in batches]
+        least = math.inf
+        for number, (rows, each) in completed(crew, run_elsewhere, tasks):
+            name, places = batches[number]
+            found[name].update(zip(places, rows, strict=True))
+            shown.done(len(rows))
+            least = min(least, each)
+        return least
+
+    # A few points tell how long one takes; they let several processes read the klines, too.
+    some = grid.batches(points, memory_room(bars), 1)
+    tried = [(first, batch) for batch in some[:: max(1, len(some) // _TRIED)][:_TRIED]]
+    seconds = run(tried)
     size = max(-(-len(points) * len(frames) // _BATCHES), math.ceil(_LEAST_S / seconds))
-    for name in frames:
-        for batch in _batches(order[len(tried) :] if name == first else order, size):
-            tasks.append(Task(sources[name], packs[name], [points[place] for place in batch]))
-            places.append((name, batch))
-    for task, rows in completed(crew, run_elsewhere, tasks):
-        name, batch = places[task]
-        found[name].update(zip(batch, rows, strict=True))
-        shown.done(len(rows))
+    rest: list[tuple[str, list[int]]] = []
+    for name, frame in frames.items():
+        for batch in grid.batches(points, memory_room(len(frame)), size):
+            left = [n for n in batch if n not in found[name]]
+            if left:
+                rest.append((name, left))
+    run(rest)
     return {name: [rows[n] for n in range(len(points))] for name, rows in found.items()}
-
-
-def _tried(klines: pd.DataFrame, job: Job, points: Sequence[Point]) -> tuple[list[Row], float]:
-    """Run a few points here, which finds mistakes early, and return how long the fastest took."""
-    data = Dataset.of(klines)
-    rows: list[Row] = []
-    least = math.inf
-    for point in points:
-        began = time.perf_counter()
-        rows.append(evaluate(data, job, point))
-        least = min(least, time.perf_counter() - began)
-    return rows, least
-
-
-def _batches(order: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Yield the places of points that are run together, neighbours in the order of running."""
-    for begin in range(0, len(order), size):
-        yield list(order[begin : begin + size])

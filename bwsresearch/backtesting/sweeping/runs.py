@@ -75,22 +75,21 @@ def evaluate(data: Dataset, job: Job, params: Point) -> Row:
             wanted = _answer(data.klines, job.strategy, params)
         terms = kernel.Terms.of(job.rules)
         track = kernel.follow(data.market, wanted, terms, job.start)
-        figures = kernel.headlines(data.market, terms, track, job.start)
+        figures, returns = kernel.judged(data.market, terms, track, job.start)
         if job.metrics:
             result = _result(data, job, params, wanted, track)
             figures |= {name: float(metric(result)) for name, metric in job.metrics.items()}
     except Exception as error:
         error.add_note(f"at {', '.join(f'{name}={value!r}' for name, value in params.items())}")
         raise
-    held = kernel.spans(data.market, track, job.start)
-    return Row(figures, kernel.returns(data.market, held, _initial(data, job)))
+    return Row(figures, returns)
 
 
 def _answer(klines: pd.DataFrame, strategy: Strategy, params: Point) -> kernel.Answer:
     """Return the strategy's answer, checked; True and False as they are, which is half the work."""
     given: object = strategy(own(klines), **params)
     if not isinstance(given, (pd.Series, np.ndarray)) or given.dtype != np.bool_:
-        return targets(klines, lambda _: given, {})  # type: ignore[arg-type, return-value] # told there
+        return targets(klines, lambda _: given, {})  # type: ignore[arg-type, return-value] # it refuses what is none
     is_theirs = isinstance(given, np.ndarray) or given.index.equals(klines.index)
     if is_theirs and given.shape == (len(klines),):
         return np.asarray(given)
@@ -100,10 +99,6 @@ def _answer(klines: pd.DataFrame, strategy: Strategy, params: Point) -> kernel.A
 def run_batch(data: Dataset, job: Job, points: Sequence[Point]) -> list[Row]:
     """Run points, in their order."""
     return [evaluate(data, job, point) for point in points]
-
-
-def _initial(data: Dataset, job: Job) -> float:
-    return job.start.quote + job.start.base * float(data.market.opens[0])
 
 
 def _result(

@@ -79,7 +79,7 @@ def load(source: Source) -> pd.DataFrame:
 
 def _digest(klines: pd.DataFrame) -> str:
     """Return a digest of index, columns and values."""
-    seal = hashlib.blake2b(digest_size=16)
+    seal = hashlib.sha256()
     seal.update(_micros(klines.index).tobytes())
     for name in klines.columns:
         column = klines[name]
