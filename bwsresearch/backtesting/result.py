@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bwsresearch import cards, plot
-from bwsresearch.backtesting import figures, report
+from bwsresearch.backtesting import figures, pictures, report
 from bwsresearch.backtesting.bars import Bars
 from bwsresearch.backtesting.holdings import Holdings, floats
 from bwsresearch.backtesting.records import Record
@@ -19,13 +19,11 @@ from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.statistics import (
     CONVENTIONS,
     daily_returns,
-    drawdown,
-    ends,
     statistics,
 )
 from bwsresearch.backtesting.trips import Trip, round_trips
 from bwsresearch.exchange.trading.amounts import UNIT
-from bwsresearch.plot import Stamps
+from bwsresearch.times import TimeLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -252,31 +250,58 @@ class Result:
         return self._series(self._held_worth, "buy_and_hold")
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw equity beside buy and hold on `ax`; without one, price, equity, drawdown, exposure.
+        """Draw equity beside buy and hold on `ax`; without one, the whole run, with candles on top.
 
-        Returns the Axes drawn on, the topmost of the four without `ax`.
+        Returns the Axes drawn on, the topmost of candles, volume, equity, drawdown and exposure
+        without `ax`.
         """
-        if ax is not None:
-            return plot.equity(ax, *self._lines)
-        return self.draw(plot.shown(10, 8))[0]
+        return self.draw(plot.shown(10, 9))[0] if ax is None else pictures.equity(self, ax)
+
+    def plot_candles(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+    ) -> "Axes":
+        """Draw the bars that open in [start, end) as candles, with fills; "-2d" is before the last end.
+
+        Raises:
+            ValueError: when no bar opens there.
+        """
+        return pictures.candles(self, _axes(ax, 4.5), start, end)
+
+    def plot_equity(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw equity at the end of each bar beside buy and hold, in quote."""
+        return pictures.equity(self, _axes(ax, 4.0))
+
+    def plot_drawdown(self, ax: "Axes | None" = None) -> "Axes":
+        """Fill what is lost since the highest equity, in percent."""
+        return pictures.drawdowns(self, _axes(ax, 2.5))
+
+    def plot_monthly(self, ax: "Axes | None" = None) -> "Axes":
+        """Colour the return of each month and year, in percent."""
+        return pictures.monthly(self, _axes(ax, 3.0))
+
+    def plot_trades(
+        self, ax: "Axes | None" = None, *, by: Literal["time", "length"] = "time"
+    ) -> "Axes":
+        """Mark the return of each closed round trip: when it ended, or by how long it was held."""
+        return (pictures.trades if by == "time" else pictures.durations)(self, _axes(ax, 4.0))
+
+    def plot_rolling(
+        self, ax: "Axes | None" = None, *, what: pictures.Moving = "sharpe", window: int = 30
+    ) -> "Axes":
+        """Draw Sharpe ratio, volatility or return of the last `window` daily returns, day by day.
+
+        Raises:
+            ValueError: when `what` is another figure, or `window` below 2.
+        """
+        return pictures.rolling(self, _axes(ax, 3.0), what, window)
 
     def draw(self, figure: "Figure") -> "list[Axes]":
-        """Draw price with fills, equity, drawdown and exposure into a figure, one below the other."""
-        axes = plot.panels(figure, (4, 3, 1.5, 1))
-        name = str(self.klines.attrs.get("symbol", self.base_asset))
-        # A close stands where its bar ends, so that a fill at the next open stands on the line.
-        opened, closed = self._stamps
-        fills = self.record.fills
-        bars = np.array([fill.bar for fill in fills], np.int64)
-        bought = np.array([fill.side == "BUY" for fill in fills], np.bool_)
-        plot.price(axes[0], closed, self._closes, name, self.quote_asset)
-        plot.fills(axes[0], opened[bars], floats([fill.price for fill in fills], UNIT), bought)
-        plot.equity(axes[1], *self._lines)
-        plot.drawdown(axes[2], closed, drawdown(self._worth, self.initial_equity))
-        with np.errstate(invalid="ignore"):  # an account that is worth nothing holds nothing
-            held = np.nan_to_num(self.holdings.invested / self._worth)
-        plot.exposure(axes[3], np.append(opened, closed[-1:]), held)
-        return axes
+        """Draw candles, volume, equity, drawdown and exposure into a figure, one below the other."""
+        return pictures.overview(self, figure)
 
     def save(self, path: str | Path) -> Path:
         """Write the report as one HTML file that needs nothing else, and return where it is.
@@ -311,17 +336,6 @@ class Result:
     @property
     def _closes(self) -> _Floats:
         return self._first.klines["close"].to_numpy(np.float64)
-
-    @property
-    def _stamps(self) -> tuple[Stamps, Stamps]:
-        """When bars open and end."""
-        # An index with a zone would turn into half a million objects.
-        opened = pd.DatetimeIndex(self.klines.index).tz_localize(None).to_numpy()
-        return opened, ends(self.klines.index).astype("M8[us]")
-
-    @property
-    def _lines(self) -> tuple[Stamps, _Floats, _Floats, str]:
-        return self._stamps[1], self._worth, self._held_worth, self.quote_asset
 
     @cached_property
     def holdings(self) -> Holdings:
@@ -393,3 +407,8 @@ class Result:
             return pd.DatetimeIndex(self.klines.index[rows]).rename(name)
         stamps = [self.bars[symbol].klines.index[bar] for symbol, bar in bars]
         return pd.DatetimeIndex(stamps, dtype="datetime64[us, UTC]", name=name)
+
+
+def _axes(ax: "Axes | None", height: float) -> "Axes":
+    """Return `ax`, or Axes of their own that a notebook shows."""
+    return ax if ax is not None else plot.shown(10, height).subplots()

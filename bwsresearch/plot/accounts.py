@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bwsresearch.plot.style import BLUE, GREY, RED, WIDE, dress, legend, percents
-from bwsresearch.plot.thinning import STRIPS, Floats, Stamps, thinned
+from bwsresearch.plot.thinning import STRIPS, Floats, Stamps, bundles, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,14 +62,13 @@ def exposure(ax: "Axes", edges: Stamps, parts: Floats) -> "Axes":
 
     `edges` are the open times of the bars and the end of the last one: one more than `parts`.
     """
-    per = max(1, len(parts) // (STRIPS // 5))
-    starts = np.arange(0, len(parts), per)
+    starts, name = bundles(edges[:-1], STRIPS // 4)
     means = np.add.reduceat(parts, starts) / np.diff(np.append(starts, len(parts)))
     ax.fill_between(
         np.append(edges[starts], edges[-1]), np.append(means, means[-1]) * 100.0,
         step="post", color=BLUE, alpha=0.45, linewidth=0,
     )  # fmt: skip
-    dress(ax, "Exposure" if per == 1 else f"Exposure, means of {per:,} bars", "%")
+    dress(ax, f"Exposure, means of {name}" if name else "Exposure", "%")
     ax.set_ylim(0.0, 105.0)
     return ax
 

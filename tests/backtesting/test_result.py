@@ -1,4 +1,3 @@
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,45 +135,13 @@ def test_a_result_shows_its_figures_as_text_and_html(result):
     assert f"{result.stats()['return']:.2%}" in html
 
 
-def test_a_plot_has_price_equity_drawdown_and_exposure(result):
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    top = result.plot()
-    titles = [ax.get_title("left") for ax in top.figure.axes]
-    plt.close(top.figure)
-    assert titles == [
-        "BTCUSDT close", "Equity at the close", "Drawdown from the highest equity",
-        "Exposure, means of 3 bars",
-    ]  # fmt: skip
-
-
-def test_a_plot_goes_where_it_is_told(result):
-    figure = mpl.figure.Figure()
-    ax = figure.subplots()
-    assert result.plot(ax) is ax
-    assert [line.get_label() for line in ax.lines] == ["buy and hold", "strategy"]
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), result.equity)
-
-
-def test_a_fill_stands_on_the_line_of_closes():
-    klines = market([100.0, 103.0, 101.0, 104.0])  # each bar opens where the last one closed
-    result = backtest(klines, klines["close"] > 0, balances={"USDT": 100}, rules=FREE)
-    figure = mpl.figure.Figure()
-    top = result.draw(figure)[0]
-    (marker,) = top.collections[0].get_offsets()
-    times, prices = top.lines[0].get_data()
-    when = mpl.dates.date2num(np.asarray(times))
-    assert marker[1] == np.interp(marker[0], when, np.asarray(prices, float)) == 100.0
-
-
 def test_a_report_goes_where_it_is_told(idle, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert idle.save("~/report.html") == tmp_path / "report.html"
     text = (tmp_path / "report.html").read_text("utf-8")
     assert text.startswith("<!doctype html>")
     assert "No order was filled." in text
-    assert "Round trips" not in text
+    assert "There was no trade." in text
 
 
 def test_a_report_that_cannot_be_written_says_where(idle, tmp_path):

@@ -36,7 +36,7 @@ def test_drawdown_hangs_from_zero(ax):
 def test_exposure_of_many_bars_is_drawn_as_means(ax):
     parts = np.tile([1.0, 0.0], 3_000)
     plot.exposure(ax, stamps(6_001), parts)
-    assert ax.get_title("left") == "Exposure, means of 20 bars"
+    assert ax.get_title("left") == "Exposure, means of 30m"
     heights = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert set(heights.tolist()) == {0.0, 50.0}
     few = axes()

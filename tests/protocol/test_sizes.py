@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bwsresearch.exchange.cells import Grid
 from bwsresearch.exchange.listing import listed
-from bwsresearch.protocol.sizes import bought_for, price_of, quantity_of, quote_of
 from bwsresearch.protocol.amounts import digits
+from bwsresearch.protocol.sizes import bought_for, price_of, quantity_of, quote_of
 
 INFO = listed("BTCUSDT", "BTC", "USDT", Grid(1_000_000, 1_000))
 """Tick 0.01, step 0.00001."""

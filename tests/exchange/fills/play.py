@@ -106,11 +106,7 @@ class Run:
 
 
 def time_of(item):
-    return (
-        item.close_time
-        if isinstance(item, BarSeen)
-        else getattr(item, "now", None) or item.time
-    )
+    return item.close_time if isinstance(item, BarSeen) else getattr(item, "now", None) or item.time
 
 
 def told(report):
