@@ -11,16 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from bwsresearch import cards, plot
-from bwsresearch.backtesting import figures, pictures, report
+from bwsresearch.backtesting import figures, pictures, report, statistics
 from bwsresearch.backtesting.bars import Bars
 from bwsresearch.backtesting.holdings import Holdings, floats
 from bwsresearch.backtesting.records import Record
 from bwsresearch.backtesting.rules import Rules
-from bwsresearch.backtesting.statistics import (
-    CONVENTIONS,
-    daily_returns,
-    statistics,
-)
+from bwsresearch.backtesting.statistics import CONVENTIONS, Performance, Trades
 from bwsresearch.backtesting.trips import Trip, round_trips
 from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.times import TimeLike
@@ -118,10 +114,21 @@ class Result:
             {asset: self.holdings.amounts(asset) for asset in held}, index=self.klines.index
         )
 
-    @cached_property
+    @property
     def returns(self) -> "pd.Series[float]":
-        """The return of each UTC day (of each bar where bars are longer), as the figures use it."""
-        return daily_returns(self._series(self._worth, "equity"), self.initial_equity)
+        """The return of each UTC day (of each bar where bars are longer), as the figures use it.
+
+        Quantstats takes it as it is; it is a new Series every time, since quantstats changes some.
+        """
+        return statistics.returns_series(self.performance.returns)
+
+    @property
+    def benchmark_returns(self) -> "pd.Series[float]":
+        """What buy and hold returned in the same periods.
+
+        As a benchmark quantstats takes it without a zone only: `.tz_localize(None)`.
+        """
+        return statistics.returns_series(self.performance.benchmark_returns, "buy_and_hold")
 
     @property
     def initial_equity(self) -> float:
@@ -196,52 +203,78 @@ class Result:
         exit_price (means; NaN while nothing is sold), fees, pnl (after fees; an open one is valued at
         the end), return (pnl as part of what was paid), bars, is_open.
         """
-        trips, scale = self._trips, self.record.scale
-        is_open = np.array([trip.exit < 0 for trip in trips], np.bool_)
-        ends_at = [
-            trip.exit if trip.exit >= 0 else len(self.bars[trip.symbol]) - 1 for trip in trips
-        ]
-        entries = self._times([(trip.symbol, trip.entry) for trip in trips], "entry_time")
-        exits = self._times(
-            [(trip.symbol, bar) for trip, bar in zip(trips, ends_at, strict=True)], "exit_time"
-        )
+        trips, trades = self._trips, self._round_trips
+        times = pd.DatetimeIndex(self.klines.index)
         return pd.DataFrame(
             {
                 "symbol": pd.Categorical([t.symbol for t in trips], categories=list(self.bars)),
-                "entry_time": pd.Series(entries),
-                "exit_time": pd.Series(exits).mask(is_open),
-                "qty": floats([trip.bought for trip in trips], scale),
+                "entry_time": pd.Series(times[trades.entry_bar]),
+                "exit_time": pd.Series(times[trades.exit_bar]).mask(trades.is_open),
+                "qty": floats([trip.bought for trip in trips], self.record.scale),
                 "entry_price": np.array([trip.entry_price for trip in trips], np.float64),
                 "exit_price": np.array([trip.exit_price for trip in trips], np.float64),
-                "fees": np.array([self._fees(trip) for trip in trips], np.float64),
-                "pnl": self._profits,
-                "return": self._profits / floats([trip.paid for trip in trips], scale),
-                "bars": np.array(
-                    [bar - t.entry for t, bar in zip(trips, ends_at, strict=True)], np.int64
-                ),
-                "is_open": is_open,
+                "fees": trades.fees,
+                "pnl": trades.pnl,
+                "return": trades.returns,
+                "bars": trades.bars,
+                "is_open": trades.is_open,
             }
         )
 
-    def stats(self) -> "pd.Series[float]":
+    def stats(self, convention: str | None = None) -> "pd.Series[float]":
         """Return the figures by name, float64: parts of one, not percents; money in quote.
 
         Conventions, also in `attrs`: daily UTC returns, arithmetic, 365 days a year, ddof 1, CAGR on
         365.25 days; drawdown on bars, its length from peak to recovery; trade figures are of closed
         round trips, in quote, after fees; exposure is the part of bars at whose close base was held.
         What cannot be computed is NaN.
+
+        `convention` "backtesting.py", "vectorbt" or "quantstats" gives the rows that these report, under
+        their names, in their units (percents, Timestamps, Timedeltas), as they define them.
+
+        Raises:
+            ValueError: for another convention.
         """
-        closed = np.array([trip.exit >= 0 for trip in self._trips], np.bool_)
-        paid = floats([trip.paid for trip in self._trips], self.record.scale)[closed]
-        pnl = self._profits[closed]
-        return statistics(
-            self._series(self._worth, "equity"),
-            self.initial_equity,
-            self._held_worth,
-            pnl.tolist(),
-            (pnl / paid).tolist(),
+        return statistics.stats(self.performance, convention)
+
+    @property
+    def drawdowns(self) -> pd.DataFrame:
+        """One row per stretch below the highest equity, oldest first.
+
+        Columns: peak_time, trough_time, recovery_time (NaT while it lasts), depth (a negative part), days
+        (peak to recovery or to the end), decline_days, recovery_days (NaN while it lasts).
+        """
+        return statistics.drawdown_frame(self.performance)
+
+    def rolling(self, window: str | int | pd.Timedelta = "30D") -> pd.DataFrame:
+        """Return figures of every window of daily returns (of bars where these are longer), by its end.
+
+        `window` is a length in days or a count of returns. Columns: return, volatility, sharpe, sortino,
+        max_drawdown, and against buy and hold beta, alpha, correlation; NaN until a window is full.
+
+        Raises:
+            ValueError: for a window of less than two returns.
+        """
+        return statistics.rolling_frame(self.performance, window)
+
+    @property
+    def monthly_returns(self) -> pd.DataFrame:
+        """The return of each month: a row per year, columns Jan to Dec and year; NaN without bars."""
+        return statistics.monthly_frame(self.performance)
+
+    @cached_property
+    def performance(self) -> Performance:
+        """What the figures are computed from, as arrays; `bwsresearch.backtesting.statistics` takes it."""
+        return Performance(
+            opened=pd.DatetimeIndex(self.klines.index).as_unit("us").asi8,
+            equity=self._worth,
+            initial=self.initial_equity,
+            benchmark=self._held_worth,
+            invested=self.holdings.invested,
+            held=self._is_held,
+            trades=self._round_trips,
             fees=sum(self._fees(trip) for trip in self._trips),
-            exposure=self._exposure,
+            traded=sum(fill.quote_qty for fill in self.record.fills) / self.record.scale,
         )
 
     @cached_property
@@ -355,12 +388,34 @@ class Result:
         return max(int(self.task.rules[symbol].step * self.record.scale), 1)
 
     @property
-    def _exposure(self) -> float:
+    def _is_held(self) -> "npt.NDArray[np.bool_]":
+        """Whether more than dust is held at each close."""
         held = [
             self.holdings.amounts(bars.base) >= self._step(symbol) / self.record.scale
             for symbol, bars in self.bars.items()
         ]
-        return float(np.mean(np.any(held, axis=0)))
+        found: npt.NDArray[np.bool_] = np.any(held, axis=0)
+        return found
+
+    @cached_property
+    def _round_trips(self) -> Trades:
+        trips, opened = self._trips, pd.DatetimeIndex(self.klines.index)
+        is_open = np.array([trip.exit < 0 for trip in trips], np.bool_)
+        entries = self._times([(trip.symbol, trip.entry) for trip in trips], "entry_time")
+        ends_at = [
+            trip.exit if trip.exit >= 0 else len(self.bars[trip.symbol]) - 1 for trip in trips
+        ]
+        exits = self._times(
+            [(trip.symbol, bar) for trip, bar in zip(trips, ends_at, strict=True)], "exit_time"
+        )
+        return Trades(
+            entry_bar=opened.searchsorted(entries).astype(np.int64),
+            exit_bar=opened.searchsorted(exits).astype(np.int64),
+            pnl=self._profits,
+            returns=self._profits / floats([trip.paid for trip in trips], self.record.scale),
+            fees=np.array([self._fees(trip) for trip in trips], np.float64),
+            is_open=is_open,
+        )
 
     @cached_property
     def _trips(self) -> list[Trip]:
