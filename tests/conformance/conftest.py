@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config, Limits
@@ -16,6 +17,7 @@ from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.server import hosted
 
 from .asked import NOW
+from .backtested import play, read
 from .foreign import ALL, Speaker
 
 SCRIPTS = {one.script: one.package for one in ALL} | {"ask_ccxt.py": "ccxt"}
@@ -107,3 +109,28 @@ def speaker():
     yield of
     for speaker in started.values():
         speaker.close()
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory):
+    """A function that returns what a package made of a backtest; they are played once, by all workers."""
+    python = interpreter_with("vectorbt")
+    if python is None:
+        pytest.skip(f"vectorbt is not installed; to try it: {INSTALL}")
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "backtests"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "done").exists():
+            play(folder, python)
+            (folder / "done").touch()
+
+    def of(name, peer):
+        run = read(folder, name, peer)
+        if run is None:
+            pytest.skip("BWS_REAL_DATA is not set, which names the folder of real bars")
+        return run
+
+    return of
