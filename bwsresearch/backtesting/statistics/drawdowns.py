@@ -1,8 +1,9 @@
 """Drawdowns of a curve: from a peak to the first value that reaches it again."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bwsresearch.backtesting.statistics.performance import Performance
 from bwsresearch.backtesting.statistics.periods import DAY_US, Floats, Ints
@@ -20,12 +21,12 @@ class Drawdowns(NamedTuple):
     peak: Ints
     end: Ints
     depth: Floats
-    is_open: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"
+    is_open: npt.NDArray[np.bool_]
 
 
-def drawdown(worth: Floats, initial: float | None = None) -> Floats:
+def drawdown(worth: "npt.NDArray[np.floating[Any]]", initial: float | None = None) -> Floats:
     """Return how far each value lies below the highest before it (or `initial`), a negative part."""
-    peak = np.maximum.accumulate(worth)
+    peak: Floats = np.maximum.accumulate(worth, dtype=np.float64)
     if initial is not None:
         np.maximum(peak, initial, out=peak)
     with np.errstate(all="ignore"):
