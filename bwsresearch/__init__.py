@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bwsresearch import aio, cache, ta
-    from bwsresearch.backtesting import Result, Rules, Strategy, backtest, check_lookahead
+    from bwsresearch.backtesting import (
+        Reconciliation,
+        Result,
+        Rules,
+        Strategy,
+        backtest,
+        check_lookahead,
+        reconcile,
+    )
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
     from bwsresearch.errors import (
@@ -68,6 +76,7 @@ __all__ = [
     "OutcomeUnknown",
     "Paper",
     "RateLimited",
+    "Reconciliation",
     "Recorder",
     "Result",
     "Rules",
@@ -90,6 +99,7 @@ __all__ = [
     "paper",
     "plot_depth_history",
     "pull",
+    "reconcile",
     "record_depth",
     "run",
     "ta",
@@ -121,7 +131,15 @@ _HOME: Final = {
     "client.bridge": ("run",),
     "local": ("connect",),
     "paper_account": ("Paper", "paper"),
-    "backtesting": ("Result", "Rules", "Strategy", "backtest", "check_lookahead"),
+    "backtesting": (
+        "Reconciliation",
+        "Result",
+        "Rules",
+        "Strategy",
+        "backtest",
+        "check_lookahead",
+        "reconcile",
+    ),
     "sampling": ("bars",),
     "history": (
         "Recorder",

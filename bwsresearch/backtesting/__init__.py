@@ -2,8 +2,17 @@
 
 from bwsresearch.backtesting.engine import backtest
 from bwsresearch.backtesting.lookahead import check_lookahead
+from bwsresearch.backtesting.reconciling import Reconciliation, reconcile
 from bwsresearch.backtesting.result import Result
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.strategy import Strategy
 
-__all__ = ["Result", "Rules", "Strategy", "backtest", "check_lookahead"]
+__all__ = [
+    "Reconciliation",
+    "Result",
+    "Rules",
+    "Strategy",
+    "backtest",
+    "check_lookahead",
+    "reconcile",
+]
