@@ -110,7 +110,14 @@ def run(task: Task, bars: Mapping[str, Bars], *, lookahead: bool = False) -> Res
         pit.record(),
         seconds=seconds,
         lookahead=note,
+        warmup=_warmup(found),
     )
+
+
+def _warmup(found: Decisions) -> int:
+    """Return how many bars have no target yet."""
+    firsts = [np.flatnonzero(~np.isnan(wanted)) for wanted in found.wanted.values()]
+    return min((int(known[0]) for known in firsts if len(known)), default=0)
 
 
 def decisions(task: Task, bars: Mapping[str, Bars]) -> Decisions:

@@ -69,6 +69,8 @@ class Result:
     """How long the strategy's own call, the look-ahead check and the run took."""
     lookahead: str = ""
     """What the look-ahead check said; "" where there was none."""
+    warmup: int = 0
+    """How many bars passed before the strategy wanted anything."""
 
     @property
     def klines(self) -> pd.DataFrame:
@@ -275,6 +277,7 @@ class Result:
             trades=self._round_trips,
             fees=sum(self._fees(trip) for trip in self._trips),
             traded=sum(fill.quote_qty for fill in self.record.fills) / self.record.scale,
+            warmup=self.warmup,
         )
 
     @cached_property
