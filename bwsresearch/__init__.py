@@ -15,9 +15,13 @@ if TYPE_CHECKING:
         Result,
         Rules,
         Strategy,
+        Sweep,
+        WalkForward,
         backtest,
         check_lookahead,
         reconcile,
+        sweep,
+        walk_forward,
     )
     from bwsresearch.client.bridge import run
     from bwsresearch.client.sync import Client
@@ -82,8 +86,10 @@ __all__ = [
     "Rules",
     "ServerError",
     "Strategy",
+    "Sweep",
     "Timeout",
     "UnknownOrder",
+    "WalkForward",
     "agg_trades",
     "aio",
     "all_orders",
@@ -102,8 +108,10 @@ __all__ = [
     "reconcile",
     "record_depth",
     "run",
+    "sweep",
     "ta",
     "trades",
+    "walk_forward",
 ]
 
 _HOME: Final = {
@@ -136,9 +144,13 @@ _HOME: Final = {
         "Result",
         "Rules",
         "Strategy",
+        "Sweep",
+        "WalkForward",
         "backtest",
         "check_lookahead",
         "reconcile",
+        "sweep",
+        "walk_forward",
     ),
     "sampling": ("bars",),
     "history": (

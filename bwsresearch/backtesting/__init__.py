@@ -6,13 +6,19 @@ from bwsresearch.backtesting.reconciling import Reconciliation, reconcile
 from bwsresearch.backtesting.result import Result
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.strategy import Strategy
+from bwsresearch.backtesting.sweeping import Sweep, sweep
+from bwsresearch.backtesting.walking import WalkForward, walk_forward
 
 __all__ = [
     "Reconciliation",
     "Result",
     "Rules",
     "Strategy",
+    "Sweep",
+    "WalkForward",
     "backtest",
     "check_lookahead",
     "reconcile",
+    "sweep",
+    "walk_forward",
 ]

@@ -9,13 +9,26 @@ import pandas as pd
 
 from bwsresearch.exchange.trading.amounts import UNIT
 
-__all__ = ["Exposures", "Strategy", "changes", "checked_klines", "own", "pool_targets", "targets"]
+__all__ = [
+    "Answer",
+    "Exposures",
+    "Strategy",
+    "answer",
+    "changes",
+    "checked_klines",
+    "own",
+    "pool_targets",
+    "targets",
+]
 
 Strategy: TypeAlias = Callable[..., "pd.Series[Any] | npt.NDArray[Any]"]
 """A pure function of closed klines, and of parameters by name, to target exposure per bar."""
 
 Exposures: TypeAlias = "Strategy | pd.Series[Any] | pd.DataFrame"
 """Such a function, or its answer: a Series for one symbol, a frame for several."""
+
+Answer: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.bool_]
+"""Target exposures per bar: NaN holds, True is 1."""
 
 _NEEDED: Final = ("open", "high", "low", "close", "volume")
 _MOST: Final = 9e10
@@ -98,30 +111,44 @@ def targets(
         ValueError: when there is not one number per bar, or one is outside 0 to 1.
         TypeError: when the strategy answers with something else.
     """
+    return answer(klines, strategy, params).astype(np.float64, copy=False)
+
+
+def answer(
+    klines: pd.DataFrame, strategy: "Strategy | pd.Series[Any]", params: Mapping[str, object]
+) -> Answer:
+    """Return the same, but True and False where the strategy answers so: an eighth of the memory.
+
+    Raises:
+        ValueError, TypeError: as `targets` does.
+    """
     if isinstance(strategy, pd.Series):
         if params:
             raise ValueError(
                 f"params is {dict(params)}, but the strategy is a Series, not a function"
             )
-        answer: object = strategy
+        given: object = strategy
     elif callable(strategy):
-        answer = strategy(own(klines), **params)
+        given = strategy(own(klines), **params)
     else:
         raise TypeError(
             f"strategy is a {type(strategy).__name__}, must be a function of klines or a Series"
         )
-    return _checked(klines, answer)
+    return _checked(klines, given)
 
 
-def _checked(klines: pd.DataFrame, answer: object) -> npt.NDArray[np.float64]:
-    if isinstance(answer, pd.Series) and not answer.index.equals(klines.index):
+def _checked(klines: pd.DataFrame, given: object) -> Answer:
+    if isinstance(given, pd.Series) and not given.index.equals(klines.index):
         raise ValueError(
-            f"the strategy's Series has {len(answer)} rows of another index than the "
+            f"the strategy's Series has {len(given)} rows of another index than the "
             f"{len(klines)} klines; return one value per bar, such as klines.close > 100"
         )
-    found = _numbers(answer)
+    found = _numbers(given)
     if found.shape != (len(klines),):
         raise ValueError(f"the strategy returned shape {found.shape}, must be ({len(klines)},)")
+    # Of True and False, and of numbers without NaN, this is seen at once.
+    if found.dtype == np.bool_ or (found.min() >= -_SLACK and found.max() <= 1 + _SLACK):
+        return found
     outside = (found < -_SLACK) | (found > 1 + _SLACK)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
@@ -147,24 +174,24 @@ def pool_targets(
         ValueError: when columns or rows are others, or the sum of a row is above 1.
         TypeError: when the answer is no frame of numbers.
     """
-    answer: object = strategy
+    given: object = strategy
     if not isinstance(strategy, pd.DataFrame):
         if not callable(strategy):
             raise TypeError(
                 f"strategy is a {type(strategy).__name__}, must be a function of klines or a frame"
             )
-        answer = strategy(own(wide), **params)
-    if not isinstance(answer, pd.DataFrame):
+        given = strategy(own(wide), **params)
+    if not isinstance(given, pd.DataFrame):
         raise TypeError(
-            f"the strategy returned a {type(answer).__name__}, must return a DataFrame "
+            f"the strategy returned a {type(given).__name__}, must return a DataFrame "
             f"with a column for each of {', '.join(klines)}"
         )
-    if not answer.index.equals(wide.index) or set(answer.columns) != set(klines):
+    if not given.index.equals(wide.index) or set(given.columns) != set(klines):
         raise ValueError(
-            f"the strategy returned {answer.shape[0]} rows of {', '.join(map(str, answer.columns))}"
+            f"the strategy returned {given.shape[0]} rows of {', '.join(map(str, given.columns))}"
             f", must be one per bar ({len(wide)}) of {', '.join(klines)}"
         )
-    sums = answer.clip(lower=0).sum(axis=1).to_numpy(np.float64)
+    sums = given.clip(lower=0).sum(axis=1).to_numpy(np.float64)
     if (sums > 1 + _SLACK).any():
         row = int(np.flatnonzero(sums > 1 + _SLACK)[0])
         raise ValueError(
@@ -172,24 +199,27 @@ def pool_targets(
             "spot cannot be bought on credit"
         )
     return {
-        symbol: _checked(one, answer[symbol].reindex(one.index)) for symbol, one in klines.items()
+        symbol: _checked(one, given[symbol].reindex(one.index)).astype(np.float64, copy=False)
+        for symbol, one in klines.items()
     }
 
 
-def _numbers(answer: object) -> npt.NDArray[np.float64]:
-    """Return a Series or array as floats; True is 1, a missing value NaN."""
-    if not isinstance(answer, (pd.Series, np.ndarray)):
-        what = "nothing (None)" if answer is None else f"a {type(answer).__name__}"
+def _numbers(given: object) -> Answer:
+    """Return a Series or array as floats, a missing value as NaN, or as True and False."""
+    if not isinstance(given, (pd.Series, np.ndarray)):
+        what = "nothing (None)" if given is None else f"a {type(given).__name__}"
         raise TypeError(
             f"the strategy returned {what}, must return a Series or an array "
             "with one exposure per bar"
         )
-    if answer.dtype.kind not in "biufO":
-        raise TypeError(f"the strategy returned values of {answer.dtype}, must be numbers")
+    if given.dtype.kind not in "biufO":
+        raise TypeError(f"the strategy returned values of {given.dtype}, must be numbers")
+    if given.dtype == np.bool_:
+        return np.asarray(given)
     try:
-        if isinstance(answer, pd.Series):
-            return answer.to_numpy(dtype=np.float64, na_value=np.nan)
-        return answer.astype(np.float64)
+        if isinstance(given, pd.Series):
+            return given.to_numpy(dtype=np.float64, na_value=np.nan)
+        return given.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the strategy returned values that are no numbers: {error}") from None
 
@@ -202,11 +232,13 @@ def changes(
     Targets are whole numbers of 1e-8: noise below that is no change. Before the first bar the target
     is `first`, NaN when any counts as a change.
     """
-    known = np.flatnonzero(~np.isnan(wanted))
-    values = wanted if len(known) == len(wanted) else wanted[known]
+    is_known = ~np.isnan(wanted)
+    known = None if is_known.all() else np.flatnonzero(is_known)
+    values = wanted if known is None else wanted[known]
     moves = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=moves[1:])
-    bars = known[moves]  # few: the rest is about them alone
-    rounded = np.rint(values[moves] * UNIT)
-    places = rounded != np.concatenate([[first * UNIT], rounded[:-1]])
-    return bars[places], np.clip(rounded[places], 0, UNIT).astype(np.int64)
+    places = np.flatnonzero(moves)  # few: the rest is about them alone
+    bars = places if known is None else known[places]
+    rounded = np.rint(values[places] * UNIT)
+    is_change = rounded != np.concatenate([[first * UNIT], rounded[:-1]])
+    return bars[is_change], np.clip(rounded[is_change], 0, UNIT).astype(np.int64)

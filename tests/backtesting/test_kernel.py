@@ -20,6 +20,7 @@ rules = st.builds(
     fee=st.sampled_from(["0", "0.001", "0.00075", "0.0123"]),
     fee_asset=st.sampled_from(["received", "quote"]),
     slippage_bps=st.sampled_from(["0", "2", "35"]),
+    fill=st.sampled_from(["next_open", "next_open", "close"]),
 )
 switches = st.lists(
     st.tuples(
@@ -77,6 +78,15 @@ def test_a_long_run_agrees_with_the_exact_run(freq):
     assert_agrees(klines, sma_cross, {"USDT": MUCH}, Rules(fee="0.001"))
 
 
+@pytest.mark.parametrize("rules", [Rules.backtesting_py(), Rules.vectorbt()])
+def test_a_small_account_agrees_where_amounts_are_fine(rules):
+    klines = walk(3_000, 6)
+    exact = backtest(klines, sma_cross, balances={"USDT": 1_000}, rules=rules)
+    found = kernel.run(klines, sma_cross, balances={"USDT": 1_000}, rules=rules)
+    assert len(found.fills) > 250
+    pd.testing.assert_series_equal(found.equity, exact.equity, rtol=1e-11)
+
+
 @steady
 @given(switches, rules)
 def test_the_fast_path_does_what_the_slow_one_does(run, rules):
@@ -87,7 +97,7 @@ def test_the_fast_path_does_what_the_slow_one_does(run, rules):
     more.attrs = klines.attrs
     slower = pd.Series(np.append(wanted.to_numpy(), 0.5), index=more.index)
     slow = kernel.run(more, slower, balances={"USDT": MUCH}, rules=rules)
-    known = slow.fills.index <= klines.index[-1]
+    known = slow.track.at < len(klines)
     pd.testing.assert_frame_equal(slow.fills[known], fast.fills, rtol=1e-12, check_freq=False)
 
 
@@ -109,17 +119,20 @@ def test_true_and_false_are_one_and_zero(run, start):
         np.testing.assert_array_equal(one, other)
 
 
-def test_fills_at_the_close_are_made_where_they_are_decided():
-    klines = market([10.0, 20.0, 40.0, 20.0], opens=[10.0, 10.0, 20.0, 40.0], volume=[0, 0, 0, 0])
-    terms = kernel.Terms(fee=0.0, in_base=True, slip=0.0, at_close=True)
-    found = kernel.Market.of(klines)
-    track = kernel.follow(found, np.array([1.0, 1.0, 0.0, 0.0]), terms, kernel.Start(0.0, 100.0))
-    assert track.bar.tolist() == track.sent.tolist() == [0, 2]
-    assert track.price.tolist() == [10.0, 40.0]
-    assert track.quote.tolist() == [0.0, 400.0]
-    figures = kernel.headlines(found, terms, track, kernel.Start(0.0, 100.0))
-    assert figures["final_equity"] == 400.0
-    assert figures["exposure"] == 0.5
+def test_fills_at_the_close_have_its_price_and_count_from_the_next_bar():
+    klines = market([10.0, 20.0, 40.0, 20.0, 30.0], opens=[10.0, 10.0, 20.0, 40.0, 20.0])
+    wanted = pd.Series([1.0, 1.0, 0.0, 0.0, 1.0], index=klines.index)
+    found = kernel.run(
+        klines,
+        wanted,
+        balances={"USDT": 100},
+        rules=Rules(fee=0, fill="close"),
+    )
+    assert found.fills["price"].tolist() == [10.0, 40.0, 30.0]
+    hours = [1, 3, 5]  # the last bar is over when nothing opens any more
+    assert [time.hour for time in found.fills.index] == hours
+    assert found.equity.tolist() == [100.0, 200.0, 400.0, 400.0, 400.0]
+    assert found.headlines["exposure"] == 0.6
 
 
 def _deepest(equity, initial):
@@ -196,5 +209,11 @@ def test_what_the_kernel_cannot_do_is_refused():
     klines = walk(20, 2)
     with pytest.raises(ValueError, match="balances are 0, a run needs some USDT or BTC"):
         kernel.run(klines, sma_cross, balances={"USDT": 0})
+    for rules, what in (
+        (Rules(fee_asset="BNB"), "fee_asset is BNB"),
+        (Rules(fill="book"), "fill is book"),
+    ):
+        with pytest.raises(ValueError, match=f"{what}, a sweep knows .* run it with bws.backtest"):
+            kernel.run(klines, sma_cross, balances={"USDT": 1}, rules=rules)
     with pytest.raises(ValueError, match="balances name EUR, must name the assets of BTCUSDT"):
         kernel.run(klines, sma_cross, balances={"EUR": 1})

@@ -42,7 +42,7 @@ def processes():
 
 @pytest.fixture(scope="module")
 def dask():
-    options = {"dashboard_address": None, "threads_per_worker": 1}
+    options = {"dashboard_address": ":0", "threads_per_worker": 1}
     with LocalCluster(n_workers=2, processes=True, **options) as cluster, Client(cluster) as client:
         yield client
 

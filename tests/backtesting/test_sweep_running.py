@@ -189,3 +189,9 @@ def test_base_at_the_start_counts():
         balances={"BTC": 2},
     ).table
     assert found[["final_equity", "exposure"]].iloc[0].tolist() == [20.0, 1.0]
+
+
+def test_sweeps_and_walks_are_public():
+    assert (bws.sweep, bws.Sweep) == (sweep, type(sweep(KLINES, idle, {"x": [1]})))
+    assert callable(bws.walk_forward)
+    assert {"sweep", "walk_forward", "WalkForward", "ta"} <= set(dir(bws))

@@ -101,7 +101,7 @@ def dask(bars, repeat):
         os.environ["BWS_CACHE_DIR"] = root
         frame = cached(klines(bars), root)
         here, one = timed("threads, cached klines", lambda: swept(frame, lookahead=False), repeat)
-        options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+        options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
         with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as client:
             timed("Dask, 2 processes, the first time", lambda: swept(frame, client), 1)
             there, other = timed(

@@ -8,11 +8,10 @@ from bwsresearch.backtesting.kernel.headlines import HEADLINES, headlines, judge
 from bwsresearch.backtesting.kernel.market import Floats, Market
 from bwsresearch.backtesting.kernel.result import Balances, KernelResult, run, start_of
 from bwsresearch.backtesting.kernel.terms import Terms
-from bwsresearch.backtesting.kernel.track import Answer, Start, Track, follow
+from bwsresearch.backtesting.kernel.track import Start, Track, follow
 
 __all__ = [
     "HEADLINES",
-    "Answer",
     "Balances",
     "Floats",
     "KernelResult",

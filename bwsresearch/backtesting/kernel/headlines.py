@@ -21,7 +21,7 @@ _LEAST: Final = 1e-8
 
 
 class Spans(NamedTuple):
-    """Stretches of bars over which an account holds the same, oldest first: one for each fill.
+    """Stretches of bars over which an account holds the same, oldest first.
 
     `begin` and `end` are bars, half-open; `base` and `quote` what is held at their closes.
     """
@@ -34,12 +34,12 @@ class Spans(NamedTuple):
 
 def spans(market: Market, track: Track, start: Start) -> Spans:
     """Return what an account holds, from the first bar on."""
-    begin = np.append(0, track.bar)
-    end = np.append(track.bar, len(market))
+    begin, end = np.append(0, track.bar), np.append(track.bar, len(market))
     base, quote = np.append(start.base, track.base), np.append(start.quote, track.quote)
-    if len(begin) > 1 and begin[1] == 0:  # filled at the first bar
-        return Spans(begin[1:], end[1:], base[1:], quote[1:])
-    return Spans(begin, end, base, quote)
+    lasts = end > begin
+    if lasts.all():
+        return Spans(begin, end, base, quote)
+    return Spans(begin[lasts], end[lasts], base[lasts], quote[lasts])
 
 
 def equity(market: Market, held: Spans) -> Floats:

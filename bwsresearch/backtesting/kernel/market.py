@@ -56,13 +56,16 @@ class Market:
     def __len__(self) -> int:
         return len(self.closes)
 
-    def following(self, bars: Ints) -> Ints:
-        """Return the first later bar in which something was traded, -1 where there is none."""
+    def filling(self, bars: Ints, *, at_close: bool) -> Ints:
+        """Return the bar in which an order fills that is sent at the close of each of `bars`.
+
+        The first later one in which something was traded, with `at_close` that bar itself if so; -1
+        where there is none.
+        """
+        first = bars if at_close else bars + 1
         if self.traded is None:
-            later = bars + 1
-            later[later >= len(self.closes)] = -1
-            return later
-        return np.append(self.traded, -1)[np.searchsorted(self.traded, bars, side="right")]
+            return np.where(first < len(self.closes), first, -1)
+        return np.append(self.traded, -1)[np.searchsorted(self.traded, first)]
 
 
 def _end(index: pd.DatetimeIndex, opened: Ints, length: float) -> int:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bwsresearch.backtesting.exposure import Strategy, checked_klines, targets
+from bwsresearch.backtesting.exposure import Answer, Strategy, answer, checked_klines
 from bwsresearch.backtesting.kernel.headlines import equity, headlines, returns, spans
 from bwsresearch.backtesting.kernel.market import Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
-from bwsresearch.backtesting.kernel.track import CANCELED, FILLED, NEW, Answer, Start, Track, follow
+from bwsresearch.backtesting.kernel.track import CANCELED, FILLED, NEW, Start, Track, follow
 from bwsresearch.backtesting.naming import amount, assets, default_params, strategy_name
 from bwsresearch.backtesting.rules import Rules
+from bwsresearch.backtesting.statistics import ends
 
 __all__ = ["Balances", "KernelResult", "run", "start_of"]
 
@@ -48,7 +49,7 @@ def run(
     table, chosen = checked_klines(klines), rules if rules is not None else Rules()
     base, quote = assets(table.attrs.get("symbol"), balances)
     terms, start = Terms.of(chosen), start_of(base, quote, balances)
-    wanted = targets(table, strategy, params or {})
+    wanted = answer(table, strategy, params or {})
     market = Market.of(table)
     return KernelResult(
         klines=table,
@@ -153,7 +154,7 @@ class KernelResult:
 
     @cached_property
     def fills(self) -> pd.DataFrame:
-        """One row per trade, by its time: the open of the bar that it was made in.
+        """One row per trade, by its time: an open, or when the bar is over whose close it has.
 
         Columns: order (row of `orders`), side, price, qty (base), quote_qty, fee, fee_asset, and the
         balances after it, base and quote.
@@ -176,7 +177,7 @@ class KernelResult:
                 "base": track.base,
                 "quote": track.quote,
             },
-            index=self._times(track.bar, "time"),
+            index=self._fill_times,
         )
 
     def __repr__(self) -> str:
@@ -185,6 +186,16 @@ class KernelResult:
             f"<KernelResult {self.strategy}({given}), {len(self.track.bar):,} fills, "
             f"final equity {self.final_equity:,.2f} {self.quote_asset}>"
         )
+
+    @property
+    def _fill_times(self) -> pd.DatetimeIndex:
+        if self.rules.fill != "close":
+            return self._times(self.track.at, "time")
+        over = ends(self.klines.index)
+        opened = pd.DatetimeIndex(self.klines.index).as_unit("us").asi8
+        over[:-1] = np.minimum(over[:-1], opened[1:])
+        times = pd.DatetimeIndex(over[self.track.at].astype("M8[us]"), name="time")
+        return times.tz_localize("UTC")
 
     def _times(self, bars: Ints, name: str) -> pd.DatetimeIndex:
         return pd.DatetimeIndex(self.klines.index[bars]).rename(name)

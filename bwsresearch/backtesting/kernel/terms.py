@@ -27,7 +27,7 @@ class Terms(NamedTuple):
                 f"fee_asset is {rules.fee_asset}, a sweep knows 'received' and 'quote'; "
                 "run it with bws.backtest"
             )
-        if str(rules.fill) not in ("next_open", "close"):
+        if rules.fill not in ("next_open", "close"):
             raise ValueError(
                 f"fill is {rules.fill}, a sweep knows 'next_open' and 'close'; "
                 "run it with bws.backtest"
@@ -36,5 +36,5 @@ class Terms(NamedTuple):
             float(rules.fee),
             rules.fee_asset == "received",
             float(rules.slippage_bps) / 10_000,
-            str(rules.fill) == "close",
+            rules.fill == "close",
         )

@@ -8,15 +8,13 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.backtesting.exposure import changes
+from bwsresearch.backtesting.exposure import Answer, changes
 from bwsresearch.backtesting.kernel.market import Floats, Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
 
-__all__ = ["CANCELED", "FILLED", "NEW", "Answer", "Start", "Track", "follow"]
+__all__ = ["CANCELED", "FILLED", "NEW", "Start", "Track", "follow"]
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
-Answer: TypeAlias = Floats | Bools
-"""A strategy's targets: NaN holds, True is 1."""
 
 FILLED: Final = 0
 CANCELED: Final = 1
@@ -40,8 +38,9 @@ class Track(NamedTuple):
 
     `sent` is the bar at whose close an order was decided, `asked` the quote that a buy was to spend
     or the base to sell, `status` FILLED, CANCELED (the target changed again before a trade) or NEW.
-    Of fills, `order` is the place of the order, `bar` where it was filled, `fee` in base for a buy
-    under "received", else in quote; `base` and `quote` are the balances after it.
+    Of fills, `order` is the place of the order, `at` the bar whose price it has, `bar` the one at whose
+    close it counts first, `fee` in base for a buy under "received", else in quote; `base` and `quote`
+    are the balances after it.
     """
 
     sent: Ints
@@ -50,6 +49,7 @@ class Track(NamedTuple):
     target: Floats
     status: npt.NDArray[np.int8]
     order: Ints
+    at: Ints
     bar: Ints
     price: Floats
     qty: Floats
@@ -60,11 +60,10 @@ class Track(NamedTuple):
 
     def within(self, begin: int, end: int) -> "Track":
         """Return the fills of the bars [begin, end), counted from `begin`, with all orders."""
-        first, last = np.searchsorted(self.bar, [begin, end])
-        fills = slice(int(first), int(last))
-        return Track(
-            *self[:5], self.order[fills], self.bar[fills] - begin, *(f[fills] for f in self[7:])
-        )
+        first, last = (int(place) for place in np.searchsorted(self.bar, [begin, end]))
+        fills = slice(first, last)
+        at, bar = self.at[fills] - begin, self.bar[fills] - begin
+        return Track(*self[:5], self.order[fills], at, bar, *(value[fills] for value in self[8:]))
 
 
 def follow(market: Market, answer: Answer, terms: Terms, start: Start) -> Track:
@@ -76,7 +75,7 @@ def follow(market: Market, answer: Answer, terms: Terms, start: Start) -> Track:
     else:
         wanted = answer.astype(np.float64, copy=False)
         bars, targets = changes(wanted, first=np.nan if always else 0.0)
-    at = bars if terms.at_close else market.following(bars)
+    at = market.filling(bars, at_close=terms.at_close)
     is_filled = at >= 0
     is_filled[:-1] &= at[:-1] <= bars[1:]
     sent = _Sent(bars, targets, at, is_filled)
@@ -105,8 +104,8 @@ def _all_in_or_out(market: Market, terms: Terms, sent: _Sent, quote: float) -> T
     """Return the track of targets that are 1 and 0 by turns, beginning with 1, from quote alone."""
     is_order, is_filled = _met(sent.is_filled)
     filled = np.flatnonzero(is_filled)
-    bar = sent.at[filled]
-    price = _prices(market, terms, bar)
+    at = sent.at[filled]
+    price = _prices(market, terms, at)
     price[0::2] *= 1.0 + terms.slip
     price[1::2] *= 1.0 - terms.slip
     entry, exits = price[0::2], price[1::2]
@@ -133,7 +132,8 @@ def _all_in_or_out(market: Market, terms: Terms, sent: _Sent, quote: float) -> T
         target=sent.targets[rows] / _WHOLE,
         status=_statuses(sent, rows, is_filled),
         order=(np.cumsum(is_order) - 1)[filled],
-        bar=bar,
+        at=at,
+        bar=_counted(market, terms, at),
         price=price,
         qty=_woven(bought, held[:trips]),
         quote_qty=_woven(paid, got),
@@ -189,6 +189,7 @@ def _one_by_one(market: Market, terms: Terms, sent: _Sent, start: Start) -> Trac
     rows = np.array([place for place, _, _ in orders], np.int64)
     table = np.array(fills, np.float64).reshape(-1, 7)
     order = table[:, 0].astype(np.int64)
+    at = sent.at[rows[order]]
     return Track(
         sent.bars[rows],
         np.array([is_buy for _, is_buy, _ in orders], np.bool_),
@@ -196,7 +197,8 @@ def _one_by_one(market: Market, terms: Terms, sent: _Sent, start: Start) -> Trac
         sent.targets[rows] / _WHOLE,
         _statuses(sent, rows, sent.is_filled),
         order,
-        sent.at[rows[order]],
+        at,
+        _counted(market, terms, at),
         *np.ascontiguousarray(table[:, 1:].T),
     )
 
@@ -219,6 +221,11 @@ def _wish(target: int, close: float, base: float, quote: float) -> tuple[float, 
 def _prices(market: Market, terms: Terms, at: Ints) -> Floats:
     prices: Floats = (market.closes if terms.at_close else market.opens)[at]
     return prices
+
+
+def _counted(market: Market, terms: Terms, at: Ints) -> Ints:
+    """Return the bar at whose close fills count first: what fills at a close belongs to the next bar."""
+    return np.minimum(at + 1, len(market) - 1) if terms.at_close else at
 
 
 def _statuses(sent: _Sent, rows: Ints, is_filled: Bools) -> npt.NDArray[np.int8]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bwsresearch.backtesting import kernel
-from bwsresearch.backtesting.exposure import Strategy, own, targets
+from bwsresearch.backtesting.exposure import Answer, Strategy, answer
 from bwsresearch.backtesting.naming import default_params, strategy_name
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.sweeping.grid import Point
@@ -72,7 +72,7 @@ def evaluate(data: Dataset, job: Job, params: Point) -> Row:
     """Run one point; what goes wrong is told with its parameters."""
     try:
         with remembering(data.memo):
-            wanted = _answer(data.klines, job.strategy, params)
+            wanted = answer(data.klines, job.strategy, params)
         terms = kernel.Terms.of(job.rules)
         track = kernel.follow(data.market, wanted, terms, job.start)
         figures, returns = kernel.judged(data.market, terms, track, job.start)
@@ -85,17 +85,6 @@ def evaluate(data: Dataset, job: Job, params: Point) -> Row:
     return Row(figures, returns)
 
 
-def _answer(klines: pd.DataFrame, strategy: Strategy, params: Point) -> kernel.Answer:
-    """Return the strategy's answer, checked; True and False as they are, which is half the work."""
-    given: object = strategy(own(klines), **params)
-    if not isinstance(given, (pd.Series, np.ndarray)) or given.dtype != np.bool_:
-        return targets(klines, lambda _: given, {})  # type: ignore[arg-type, return-value] # it refuses what is none
-    is_theirs = isinstance(given, np.ndarray) or given.index.equals(klines.index)
-    if is_theirs and given.shape == (len(klines),):
-        return np.asarray(given)
-    return targets(klines, lambda _: given, {})
-
-
 def run_batch(data: Dataset, job: Job, points: Sequence[Point]) -> list[Row]:
     """Run points, in their order."""
     return [evaluate(data, job, point) for point in points]
@@ -105,7 +94,7 @@ def _result(
     data: Dataset,
     job: Job,
     params: Point,
-    wanted: kernel.Answer,
+    wanted: Answer,
     track: kernel.Track,
 ) -> kernel.KernelResult:
     return kernel.KernelResult(
