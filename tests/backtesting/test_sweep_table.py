@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 import bwsresearch as bws
 from bwsresearch import plot
+from bwsresearch.backtesting import statistics
 from bwsresearch.backtesting.sweeping import sweep
 
 from .lab import walk
@@ -45,7 +47,8 @@ def test_a_heatmap_of_more_parameters_shows_the_best_of_the_others():
     found = sweep(KLINES, strategy, {"fast": [3, 5], "slow": [9, 12], "part": [0.5, 1.0]})
     for metric, choice in (("return", "max"), ("fees", "min")):
         expected = found.table.groupby(["slow", "fast"])[metric].agg(choice)
-        assert found.heatmap("fast", "slow", metric).stack().to_dict() == expected.to_dict()
+        drawn = found.heatmap("fast", "slow", metric)
+        assert {at: drawn.loc[at] for at in expected.index} == expected.to_dict()
 
 
 def test_a_heatmap_of_words_keeps_their_order():
@@ -76,6 +79,24 @@ def test_a_sweep_is_drawn_as_colours_with_its_best_point():
     assert "%" in ax.get_title("right")
     drawn = np.asarray(ax.images[0].get_array(), float)
     np.testing.assert_array_equal(drawn, FOUND.heatmap(metric="return").fillna(drawn[0, -1]))
+
+
+def test_the_luck_in_the_best_point_is_told_by_all_points():
+    found = sweep(walk(24 * 60, 4), crossing, GRID)
+    per_day = [part.mean() / part.std(ddof=1) for part in found.returns]
+    best = pd.Series(found.returns[int(np.argmax(per_day))])
+    assert found.deflated_sharpe() == pytest.approx(
+        statistics.deflated_sharpe(
+            max(per_day), trials_sharpe=np.array(per_day), returns_count=60, skew=best.skew(),
+            kurtosis=best.kurt() + 3,
+        )
+    )  # fmt: skip
+    assert found.deflated_sharpe() < found.deflated_sharpe(trials=2) < 1
+    expected = statistics.overfitting(np.column_stack(found.returns), blocks=8)
+    assert found.overfitting(blocks=8).probability == expected.probability
+    assert found.overfitting(blocks=8).logits.tolist() == expected.logits.tolist()
+    with pytest.raises(ValueError, match="no point has a sharpe"):
+        sweep(KLINES, idle, {"x": [1, 2]}).deflated_sharpe()
 
 
 def test_what_the_sweep_has_not_is_refused():

@@ -10,6 +10,7 @@ import numpy as np
 from bwsresearch.backtesting.kernel.market import Floats, Ints, Market
 from bwsresearch.backtesting.kernel.terms import Terms
 from bwsresearch.backtesting.kernel.track import Start, Track
+from bwsresearch.backtesting.statistics import periods, ratios, trading
 
 __all__ = ["HEADLINES", "Spans", "drawdown_of", "equity", "headlines", "judged", "returns", "spans"]
 
@@ -55,7 +56,7 @@ def returns(market: Market, held: Spans, initial: float) -> Floats:
     """Return what every UTC day returned, the first one on `initial`; every bar where bars are longer."""
     place = np.searchsorted(held.begin, market.lasts, side="right") - 1
     worth = held.quote[place] + held.base[place] * market.closes[market.lasts]
-    return _changes(worth, initial)
+    return periods.changes(worth, initial)
 
 
 def headlines(market: Market, terms: Terms, track: Track, start: Start) -> dict[str, float]:
@@ -71,7 +72,7 @@ def judged(
     initial = start.quote + start.base * float(market.opens[0])
     final = float(held.quote[-1] + held.base[-1] * market.closes[-1])
     daily = returns(market, held, initial)
-    scale = _per_year(market.bar_days) ** 0.5
+    per_year = periods.per_year(market.bar_days)
     profits = _profits(market, track, start)
     lengths = held.end - held.begin
     sums = market.sums[held.end] - market.sums[held.begin]
@@ -80,17 +81,15 @@ def judged(
         "final_equity": final,
         "return": final / initial - 1.0,
         "cagr": _growth(final / initial, market.years),
-        "sharpe": _ratio(_mean(daily), _deviation(daily)) * scale,
-        "sortino": _ratio(_mean(daily), _downside(daily)) * scale,
+        "sharpe": ratios.sharpe(daily, per_year),
+        "sortino": ratios.sortino(daily, per_year),
         "max_drawdown": drawdown_of(market, held, initial),
         "trades": float(len(profits)),
-        "win_rate": _mean((profits > 0).astype(np.float64)),
-        "profit_factor": _ratio(
-            float(profits[profits > 0].sum()), -float(profits[profits < 0].sum())
-        ),
+        "win_rate": trading.win_rate(profits),
+        "profit_factor": trading.profit_factor(profits),
         "fees": _fees(terms, track),
         "exposure": float(lengths[held.base >= _LEAST].sum()) / len(market),
-        "turnover": _ratio(float(track.quote_qty.sum()), mean * market.years),
+        "turnover": ratios.ratio(float(track.quote_qty.sum()), mean * market.years),
     }
     return figures, daily
 
@@ -134,38 +133,6 @@ def drawdown_of(market: Market, held: Spans, initial: float) -> float:
     return deepest - 1.0
 
 
-def _changes(worth: Floats, initial: float) -> Floats:
-    before = np.append(initial, worth[:-1])
-    with np.errstate(all="ignore"):  # what begins with nothing has no return: NaN
-        parts: Floats = worth / before - 1.0
-    return parts
-
-
-def _per_year(length: float) -> float:
-    if 28.0 <= length <= 31.0:
-        return 12.0
-    return 365.0 / length if length > 1.0 else 365.0
-
-
 def _growth(factor: float, years: float) -> float:
-    if not years:
-        return float("nan")
-    with np.errstate(over="ignore"):
-        growth = float(np.float64(factor) ** (1.0 / years) - 1.0)
-    return growth if np.isfinite(growth) else float("nan")
-
-
-def _ratio(above: float, below: float) -> float:
-    return above / below if below else float("nan")
-
-
-def _mean(values: Floats) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
-
-
-def _deviation(values: Floats) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-
-
-def _downside(values: Floats) -> float:
-    return float(np.sqrt(np.mean(np.minimum(values, 0.0) ** 2))) if len(values) else float("nan")
+    growth = ratios.compounded(factor, 1.0 / years) if years else np.nan
+    return growth if np.isfinite(growth) else np.nan

@@ -1,21 +1,16 @@
 """What the kernel needs to know of klines, computed once for all runs on them."""
 
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from bwsresearch.backtesting.statistics import bar_days, ends
+from bwsresearch.backtesting.statistics.periods import DAY_US, Floats, Ints, bar_days, bar_ends
 
 __all__ = ["Floats", "Ints", "Market"]
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Ints: TypeAlias = npt.NDArray[np.int64]
-
-_DAY_US = 86_400_000_000
-_YEAR_DAYS = 365.25
+_YEAR_DAYS: Final = 365.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +35,8 @@ class Market:
         index = pd.DatetimeIndex(klines.index)
         closes = klines["close"].to_numpy(np.float64)
         is_traded = klines["volume"].to_numpy(np.float64) > 0
-        length, opened = bar_days(index), index.as_unit("us").asi8
+        opened = index.as_unit("us").asi8
+        length = bar_days(opened)
         sums = np.zeros(len(closes) + 1)
         np.cumsum(closes, out=sums[1:])
         return cls(
@@ -50,7 +46,7 @@ class Market:
             sums=sums,
             lasts=np.arange(len(closes)) if length > 1.0 else _last_of_days(opened),
             bar_days=length,
-            years=float(_end(index, opened, length) - opened[0]) / _DAY_US / _YEAR_DAYS,
+            years=float(bar_ends(opened[-1:], length)[0] - opened[0]) / DAY_US / _YEAR_DAYS,
         )
 
     def __len__(self) -> int:
@@ -68,14 +64,8 @@ class Market:
         return np.append(self.traded, -1)[np.searchsorted(self.traded, first)]
 
 
-def _end(index: pd.DatetimeIndex, opened: Ints, length: float) -> int:
-    """Return when the last bar is over."""
-    is_even = length <= 1.0  # longer ones may be months
-    return int(opened[-1]) + round(length * _DAY_US) if is_even else int(ends(index)[-1])
-
-
 def _last_of_days(opened: Ints) -> Ints:
     """Return for each UTC day from the first to the last its last bar, or the last one before it."""
-    first, last = int(opened[0] // _DAY_US), int(opened[-1] // _DAY_US)
-    ends_of_days = np.arange(first + 1, last + 2) * _DAY_US
+    first, last = int(opened[0] // DAY_US), int(opened[-1] // DAY_US)
+    ends_of_days = np.arange(first + 1, last + 2) * DAY_US
     return np.searchsorted(opened, ends_of_days, side="left") - 1

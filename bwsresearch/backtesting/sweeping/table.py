@@ -11,7 +11,13 @@ import pandas as pd
 from bwsresearch import cards, plot
 from bwsresearch.backtesting import figures
 from bwsresearch.backtesting.naming import strategy_name
-from bwsresearch.backtesting.statistics import CONVENTIONS
+from bwsresearch.backtesting.statistics import (
+    CONVENTIONS,
+    Overfitting,
+    deflated_sharpe,
+    overfitting,
+    ratios,
+)
 from bwsresearch.backtesting.sweeping.grid import Point
 from bwsresearch.backtesting.sweeping.runs import Job, Row
 
@@ -60,6 +66,43 @@ class Sweep:
         """Return the parameters of `best`, as `bws.backtest(…, params=…)` takes them."""
         row = self.best(metric)
         return {name: row[name] for name in self.parameters}
+
+    def deflated_sharpe(self, *, symbol: str = "", trials: int | None = None) -> float:
+        """Return the probability that the best point is better than the best of worthless ones.
+
+        By Sharpe ratios of the returns of all points; `trials` is how many of them are independent, all
+        when left out. 0.95 and more is taken for a find, what is near 0.5 or below for luck.
+        Source: `bwsresearch.backtesting.statistics.deflated_sharpe`.
+
+        Raises:
+            ValueError: as `best` does, or for a symbol that the sweep has not.
+        """
+        own = [self.returns[place] for place in self._of(symbol).index]
+        sharpes = np.array([ratios.sharpe(returns) for returns in own])
+        if np.isnan(sharpes).all():
+            raise ValueError("no point has a sharpe: nothing was traded, or for too few days")
+        best = own[best_of(sharpes, "sharpe")]
+        return deflated_sharpe(
+            ratios.sharpe(best),
+            trials_sharpe=sharpes,
+            returns_count=len(best),
+            skew=ratios.skew(best),
+            kurtosis=ratios.kurtosis(best) + 3.0,
+            trials=trials,
+        )
+
+    def overfitting(self, *, blocks: int = 16, symbol: str = "") -> Overfitting:
+        """Return how often the best point of one half of the time is a poor one of the other half.
+
+        Time is cut into `blocks` stretches, of which every half is a training set once; `probability`
+        of what is returned is the part of these after which the best was in the lower half.
+        Source: `bwsresearch.backtesting.statistics.overfitting`.
+
+        Raises:
+            ValueError: for fewer than two points, an odd number of blocks, or too few returns.
+        """
+        own = [self.returns[place] for place in self._of(symbol).index]
+        return overfitting(np.nan_to_num(np.column_stack(own)), blocks=blocks)
 
     def heatmap(
         self,
