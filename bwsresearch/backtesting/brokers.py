@@ -1,6 +1,6 @@
 """The account of a backtest, as runs see it: their orders become tickets of the exchange in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from decimal import Decimal
 from typing import Final
 
@@ -90,6 +90,9 @@ class PitBroker:
             for orders in self._open.values()
             for order in orders.values()
         ]
+
+    def working(self, symbol: str) -> Sized:
+        return self._open[symbol]
 
     def cancel(self, symbol: str, order_id: int, time: int) -> None:
         for sent in reversed(self._pit.sent):

@@ -54,9 +54,11 @@ class BarFeed:
         self._open_orders = account.open_orders[bars.symbol]
         self._factor, self._at_close = factor, at_close
         self._next, self._is_opened = 0, False
-        self._opened, self._closed = bars.opened.tolist(), bars.closed.tolist()
-        self._over = bars.over.tolist() if at_close else []
-        self._traded = bars.is_traded.tolist()
+        # Views give Python's own numbers, without half a million of them made before.
+        self._opened, self._closed = bars.opened.data, bars.closed.data
+        self._over, self._traded = bars.over.data, bars.is_traded.data
+        self._open, self._close = bars.open.data, bars.close.data
+        self._volume = bars.volume.data
         model.bars = _Averages(self)
 
     def advance(self, now_ms: int) -> None:
@@ -90,9 +92,9 @@ class BarFeed:
         """Pass over the bars that have closed, of which nobody had an order."""
         self._next = bisect_right(self._closed, now_ms, self._next, stop)
         self._is_opened = False
-        last, bars = self._next - 1, self._bars
-        close = int(bars.close[last])
-        self._model.skip(close, int(bars.volume[last]) * self._factor)
+        last = self._next - 1
+        close = self._close[last]
+        self._model.skip(close, self._volume[last] * self._factor)
         if self._at_close and self._traded[last]:
             self._model.begin(close, self._over[last])
 
@@ -102,7 +104,7 @@ class BarFeed:
         self._is_opened = True
         if self._at_close or not self._traded[bar]:
             return
-        price, time = int(self._bars.open[bar]), self._opened[bar]
+        price, time = self._open[bar], self._opened[bar]
         if self._open_orders:
             self._engine.observe(BarOpened(self._bars.symbol, time, price), time)
         else:
@@ -127,11 +129,11 @@ class BarFeed:
 
     def average(self, minutes: int, now_ms: int) -> int:
         """Return the volume-weighted price of the bars that closed in the last minutes, or 0."""
-        bars, closed = self._bars, self._closed
+        volumes, closed = self._volume, self._closed
         worth = size = 0
         after_ms, bar = now_ms - minutes * _MINUTE_MS, self._next - 1
         while bar >= 0 and closed[bar] > after_ms:
-            volume = int(bars.volume[bar])
+            volume = volumes[bar]
             size += volume
             worth += self._worth(bar, volume)
             bar -= 1

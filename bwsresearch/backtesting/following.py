@@ -85,15 +85,15 @@ def _sorted(moment: Sequence[Change], before: dict[str, int]) -> list[Change]:
 
 def follow(account: Account, bars: Mapping[str, Bars], decisions: Sequence[Change]) -> None:
     """Send one order for each change of a target, sized by what there is when it is decided."""
-    closes = {symbol: one.close for symbol, one in bars.items()}
+    closes = {symbol: one.close.data for symbol, one in bars.items()}
     if len(bars) == 1:
         ((symbol, one),) = bars.items()
         for change in decisions:
-            _send(account, one, change, int(closes[symbol][change.bar]), None)
+            _send(account, one, change, closes[symbol][change.bar], None)
         return
     for change in decisions:
         one = bars[change.symbol]
-        _send(account, one, change, int(closes[change.symbol][change.bar]), bars)
+        _send(account, one, change, closes[change.symbol][change.bar], bars)
 
 
 def _send(

@@ -4,6 +4,7 @@ Text, int and Decimal are meant as they are written. A float is rounded to the s
 the safe side: what is nearer to a step than floats are exact is that step.
 """
 
+import functools
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -78,7 +79,12 @@ def stepped(value: Amount, step: Decimal, name: str, *, is_floor: bool) -> Decim
     return stepped
 
 
+@functools.cache
+def _plain(step: Decimal) -> Decimal:
+    return step.normalize()
+
+
 def _rounded(number: Decimal, step: Decimal, rounding: str) -> Decimal:
     """Return the multiple of a step next to a number, with the step's decimals."""
-    exact = step.normalize()
+    exact = _plain(step)
     return (number / exact).to_integral_value(rounding) * exact
