@@ -79,13 +79,14 @@ def backtest(
         TypeError: when the strategy is no function, or answers with something else than numbers.
     """
     bars = given.bars_of(klines, balances)
+    chosen = given.rules_of(bars, rules)
     task = Task(
         klines if len(bars) > 1 else next(iter(bars.values())).klines,
         strategy,
         dict(params or {}),
         given.balances_of(balances),
-        given.rules_of(bars, rules),
-        market_of(bars, trades, depth),
+        chosen,
+        market_of(bars, chosen, trades, depth),
     )
     return run(task, bars, lookahead=lookahead)
 

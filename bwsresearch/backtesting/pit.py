@@ -75,6 +75,13 @@ class Pit:
         for asset, amount in start.items():
             self.account.free[asset] += amount
         self.feeds = {name: self._feed(one, ticks) for name, one in bars.items()}
+        # What prices BNB must be known when a fee is taken in it.
+        in_bnb = self.account.commission.in_bnb
+        self._pricing = [
+            self.feeds[name]
+            for name, one in bars.items()
+            if in_bnb and "BNB" in (one.base, one.quote)
+        ]
 
     def _venue(self, bars: Bars, ticks: Ticks | None) -> Venue:
         rules = self.rules[bars.symbol]
@@ -117,6 +124,8 @@ class Pit:
             self.feeds[ticket.symbol].advance(arrives)
         else:
             self.feeds[ticket.symbol].open(bar, now_ms)
+        for feed in self._pricing:
+            feed.advance(arrives)
         try:
             sent.order, _ = self.engine.place(self.account, ticket, arrives)
         except Refusal as refusal:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bwsresearch.backtesting.bars import Bars
 from bwsresearch.backtesting.pit import Ticks
+from bwsresearch.backtesting.rules import Rules
 from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.exchange.trading.liquidity import BookSeen, Print
 
@@ -14,14 +15,23 @@ __all__ = ["events_of", "market_of"]
 
 
 def market_of(
-    bars: Mapping[str, Bars], trades: pd.DataFrame | None, depth: pd.DataFrame | None
+    bars: Mapping[str, Bars],
+    rules: Mapping[str, Rules],
+    trades: pd.DataFrame | None,
+    depth: pd.DataFrame | None,
 ) -> dict[str, pd.DataFrame]:
     """Return what fills come from besides bars, by its kind.
 
     Raises:
-        ValueError: when books come without trades, or with several symbols.
+        ValueError: when books come without trades, or with several symbols, or the rules fill otherwise.
     """
     found = {name: one for name, one in (("trades", trades), ("depth", depth)) if one is not None}
+    fill = next(iter(rules.values())).fill
+    if (fill == "book") != bool(found):
+        raise ValueError(
+            f"rules have fill={fill!r} and trades are {'' if found else 'not '}given; "
+            "fill='book' and trades= belong together"
+        )
     if not found:
         return {}
     if trades is None:
