@@ -126,7 +126,9 @@ def _warmup(found: Decisions) -> int:
 def decisions(task: Task, bars: Mapping[str, Bars]) -> Decisions:
     """Return what a strategy wants, as far as that is known before the run."""
     strategy = task.strategy
-    if isinstance(strategy, type) and issubclass(strategy, Strategy):
+    if isinstance(strategy, Strategy) or (
+        isinstance(strategy, type) and issubclass(strategy, Strategy)
+    ):
         return Decisions({}, None)
     if len(bars) == 1:
         ((symbol, one),) = bars.items()

@@ -160,7 +160,7 @@ def _send(
     bars: Mapping[str, Bars],
     rules: Mapping[str, Rules],
 ) -> None:
-    for given in (answer,) if isinstance(answer, Mapping) else answer:
+    for given in answer if isinstance(answer, (list, tuple)) else (answer,):
         symbol = given.get("symbol", context.symbol) if isinstance(given, Mapping) else ""
         if symbol and symbol not in bars:
             raise ValueError(f"on_bar ordered {symbol}, but the klines are of {', '.join(bars)}")
