@@ -74,11 +74,14 @@ def _is_whole(values: Floats, scale: float) -> bool:
 
 def means(sums: Prefix, window: int) -> Floats:
     """Return the mean of each value and the `window` − 1 before it, NaN where one is missing."""
-    result = np.full(len(sums.sums) - 1, np.nan)
+    result = np.empty(len(sums.sums) - 1)
+    result[: window - 1] = np.nan
     if window > len(result):
         return result
     ready = result[window - 1 :]
-    np.divide(sums.sums[window:] - sums.sums[:-window], sums.scale * window, out=ready)
+    whole = ready.view(np.int64)  # in the same memory: a year of minutes is 4 MB
+    np.subtract(sums.sums[window:], sums.sums[:-window], out=whole)
+    np.divide(whole, sums.scale * window, out=ready)
     if sums.unknown is not None:
         ready[sums.unknown[window:] > sums.unknown[:-window]] = np.nan
     return result

@@ -87,7 +87,7 @@ def follow(market: Market, answer: Answer, terms: Terms, start: Start) -> Track:
 def _switches(answer: Answer, *, always: bool) -> tuple[Ints, Ints]:
     """Return where True turns to False or back, and the targets there; the first counts `always`."""
     turns = np.flatnonzero(answer[1:] != answer[:-1]) + 1
-    bars = np.append(0, turns) if always or answer[0] else turns
+    bars = np.concatenate([[0], turns]) if always or answer[0] else turns
     return bars, answer[bars].astype(np.int64) * _WHOLE
 
 
@@ -124,7 +124,8 @@ def _all_in_or_out(market: Market, terms: Terms, sent: _Sent, quote: float) -> T
     rows = np.flatnonzero(is_order)
     done: Ints = (np.cumsum(is_filled) - is_filled)[rows]  # the fills before each order
     buys = sent.targets[rows] > 0
-    base_then, quote_then = np.append(0.0, balances[0])[done], np.append(quote, balances[1])[done]
+    base_then = np.concatenate([[0.0], balances[0]])[done]
+    quote_then = np.concatenate([[quote], balances[1]])[done]
     return Track(
         sent=sent.bars[rows],
         is_buy=buys,
