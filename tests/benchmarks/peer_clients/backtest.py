@@ -10,6 +10,7 @@ final equity and closed trades.
 """
 
 import json
+import math
 import os
 import resource
 import sys
@@ -29,6 +30,37 @@ def exact(task):
 
     def run():
         result = bws.backtest(klines, wanted, balances={"USDT": task["cash"]}, rules=rules)
+        return result.equity.iloc[-1], (~result.trades["is_open"]).sum()
+
+    return run
+
+
+def callback(task):
+    """Our engine, asking a strategy at every bar, which orders when the exposure changes."""
+    import bwsresearch as bws
+
+    klines, wanted = ours(task)
+    targets = wanted.tolist()
+    rules = bws.Rules(fee=str(task["fee"]), fee_asset="quote")
+    kept = 1 / (1 + float(task["fee"]))
+
+    class Crossing(bws.Strategy):
+        def on_start(self, ctx):
+            del ctx
+            self.held = 0.0
+
+        def on_bar(self, bar, ctx):
+            del bar
+            target = targets[ctx.bar_number]
+            if target == self.held or math.isnan(target):
+                return None
+            self.held = target
+            if target:
+                return {"side": "BUY", "type": "MARKET", "quote_order_qty": ctx.cash * kept}
+            return {"side": "SELL", "type": "MARKET", "quantity": ctx.position}
+
+    def run():
+        result = bws.backtest(klines, Crossing, balances={"USDT": task["cash"]}, rules=rules)
         return result.equity.iloc[-1], (~result.trades["is_open"]).sum()
 
     return run
@@ -83,6 +115,7 @@ def vectorbt(task):
 
 PACKAGES = {
     "bwsresearch, exact": exact,
+    "bwsresearch, exact, callback each bar": callback,
     "bwsresearch, kernel": kernel,
     "backtesting.py": backtesting_py,
     "vectorbt": vectorbt,
