@@ -317,7 +317,9 @@ class Result:
 
     def plot_monthly(self, ax: "Axes | None" = None) -> "Axes":
         """Colour the return of each month and year, in percent."""
-        return pictures.monthly(self, _axes(ax, 3.0))
+        opened = pd.DatetimeIndex(self.klines.index)
+        years = opened[-1].year - opened[0].year + 1
+        return pictures.monthly(self, _axes(ax, 0.9 + 0.45 * years))
 
     def plot_trades(
         self, ax: "Axes | None" = None, *, by: Literal["time", "length"] = "time"
@@ -361,7 +363,9 @@ class Result:
     def title(self) -> str:
         """Strategy, parameters and market in one line."""
         given = ", ".join(f"{name}={value}" for name, value in self.params.items())
-        market = [self.klines.attrs.get(name) for name in ("symbol", "interval")]
+        attrs = self.klines.attrs
+        symbol = attrs.get("symbol") if len(self.bars) == 1 else ", ".join(self.bars)
+        market = [symbol, attrs.get("interval")]
         of = " ".join(part for part in market if isinstance(part, str)) or self.base_asset
         return f"{self.strategy}({given}) on {of}" if given else f"{self.strategy} on {of}"
 

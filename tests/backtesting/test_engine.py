@@ -315,6 +315,7 @@ def test_several_symbols_share_one_pool_of_money():
         return k["close"] * 0 + 0.5
 
     result = backtest(wide, half_each, balances=USDT, rules=FREE)
+    assert result.title == "half_each on BTCUSDT, ETHUSDT 1h"
     assert result.fills["symbol"].tolist() == ["BTCUSDT", "ETHUSDT"]
     # The second is decided after the first was filled: half of what there is then.
     assert result.fills["quote_qty"].tolist() == pytest.approx([500, 500], abs=0.1)

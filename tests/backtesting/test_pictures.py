@@ -64,6 +64,18 @@ def test_each_plot_goes_where_it_is_told_or_to_a_figure_of_its_own(result, name,
     plt.close(own.figure)
 
 
+def test_months_are_as_high_in_a_picture_of_one_year_as_of_three(result):
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    index = pd.date_range("2021-06-01", "2023-06-01", freq="1D", tz="UTC")
+    days = market([100.0] * len(index)).set_index(index)
+    long = backtest(days, days["close"] * 0, balances={"USDT": 1})
+    tall, low = (one.plot_monthly().figure for one in (long, result))
+    plt.close("all")
+    assert tall.get_figheight() - low.get_figheight() == pytest.approx(2 * 0.45)
+
+
 def test_equity_is_drawn_at_the_ends_of_bars_beside_buy_and_hold(result, ax):
     result.plot(ax)
     assert [line.get_label() for line in ax.lines] == ["buy and hold", "strategy"]

@@ -232,6 +232,16 @@ def test_runs_that_cannot_be_compared_are_refused_in_one_line(other, message):
     assert "\n" not in str(caught.value)
 
 
+def test_its_card_tells_both_ends_of_two_runs_of_one_name():
+    klines = walk(300, seed=5)
+    one = backtest(klines, sma_cross, balances=START)
+    two = backtest(klines, sma_cross, balances=START, rules=Rules(fee="0.002"))
+    text = repr(reconcile(one, two))
+    for way, run in (("from", one), ("to", two)):
+        line = next(line for line in text.splitlines() if f"{way} backtest, USDT" in line)
+        assert line.endswith(f"{run.equity.iloc[-1]:,.2f}")
+
+
 def test_it_shows_itself_as_a_card_and_as_a_picture():
     klines, wanted, rules = random_run(7)
     fast = kernel.run(klines, wanted, balances=START, rules=rules)
@@ -239,6 +249,8 @@ def test_it_shows_itself_as_a_card_and_as_a_picture():
     text = repr(found)
     assert text.startswith("From kernel to backtest")
     assert "residual" in text
+    line = next(line for line in text.splitlines() if line.split()[:1] == ["arithmetic"])
+    assert line.split()[1] == "+0"  # floats are off by less than the smallest amount
     assert "<script" not in found._repr_html_()
     ax = found.plot()
     words = [label.get_text() for label in ax.get_yticklabels()]

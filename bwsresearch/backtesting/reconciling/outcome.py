@@ -110,15 +110,20 @@ class Reconciliation:
     def _lines(self) -> Mapping[str, str]:
         steps = self.summary.drop("total")
         return {
-            f"{self.names[0]}, {self.quote_asset}": amount(self.equity[0]),
-            **{str(name).replace("_", " "): f"{value:+,.8g}" for name, value in steps.items()},
-            f"{self.names[1]}, {self.quote_asset}": amount(self.equity[1]),
+            f"from {self.names[0]}, {self.quote_asset}": amount(self.equity[0]),
+            **{str(name).replace("_", " "): _signed(value) for name, value in steps.items()},
+            f"to {self.names[1]}, {self.quote_asset}": amount(self.equity[1]),
             "orders that differ": f"{len(self.differing):,} of {len(self.table):,}",
         }
 
     @property
     def _note(self) -> str:
         return f"each reason measured by switching it alone; residual {self.residual:.1e}"
+
+
+def _signed(value: float) -> str:
+    """Return an amount with its sign, to the exchange's eight decimals."""
+    return f"{round(value, 8) + 0.0:+,.8g}"
 
 
 def _table(one: Side, two: Side, effects: Sequence[Effect]) -> pd.DataFrame:
