@@ -92,9 +92,16 @@ def rules_of(
 
     Raises:
         ValueError: when a symbol has none, or they differ in what an account has once.
+        TypeError: when they are no rules.
     """
     if rules is None or isinstance(rules, Rules):
         return dict.fromkeys(bars, rules or Rules())
+    given: object = rules  # in a notebook, nobody checks types
+    if not (isinstance(given, Mapping) and all(isinstance(r, Rules) for r in given.values())):
+        raise TypeError(
+            f"rules is {rules!r}, must be a Rules such as bws.Rules.binance({next(iter(bars))!r}), "
+            "or one for each symbol"
+        )
     missing = [name for name in bars if name not in rules]
     if missing:
         raise ValueError(f"rules has none for {', '.join(missing)}; give one for each symbol")

@@ -3,9 +3,10 @@
 import difflib
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from bwsresearch.backtesting.rules import Rules
+from bwsresearch.enums import OrderSide, OrderType, TimeInForce
 from bwsresearch.protocol.messages import Refusal
 from bwsresearch.protocol.methods import OrderPlace
 from bwsresearch.protocol.placement import checked
@@ -16,6 +17,11 @@ __all__ = ["order_of"]
 _NAMES: Final = tuple(name for name in OrderPlace.__struct_fields__ if name != "symbol")
 _KNOWN: Final = frozenset(_NAMES)
 _FLOATS: Final = ("quantity", "quote_order_qty", "price", "stop_price", "iceberg_qty")
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "side": get_args(OrderSide),
+    "type": get_args(OrderType),
+    "time_in_force": get_args(TimeInForce),
+}
 _STOPS: Final = frozenset({"LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 
 
@@ -26,7 +32,8 @@ def order_of(symbol: str, given: Mapping[str, Any], rules: Rules) -> OrderPlace:
     seller's up, a stop's never before what was said. `time_in_force` is GTC for types that need one.
 
     Raises:
-        ValueError: for a name that is no parameter, or parameters that do not belong together.
+        ValueError: for a name or a word that is none of the API's, or parameters that do not belong
+            together.
         TypeError: when it is no mapping.
     """
     if not isinstance(given, Mapping):
@@ -34,10 +41,15 @@ def order_of(symbol: str, given: Mapping[str, Any], rules: Rules) -> OrderPlace:
             f"on_bar returned a {type(given).__name__}, must return parameters of an order such as "
             '{"side": "BUY", "type": "MARKET", "quantity": "0.01"}'
         )
-    values = dict(given)
+    values = {name: value for name, value in given.items() if value is not None}
     named = values.pop("symbol", symbol)
     if not values.keys() <= _KNOWN:
         raise ValueError(_strange(values))
+    for name, words in _WORDS.items():
+        if name in values and values[name] not in words:
+            raise ValueError(
+                f"on_bar ordered {name} {values[name]!r}, must be one of {' '.join(words)}"
+            )
     for name in _FLOATS:
         if type(values.get(name)) is float or hasattr(values.get(name), "dtype"):
             values[name] = _rounded(name, float(values[name]), values.get("side"), rules)

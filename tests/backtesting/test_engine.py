@@ -368,5 +368,23 @@ def test_exposures_of_a_pool_that_cannot_be_are_refused_in_one_line(answer, mess
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("binance", r"rules is 'binance', must be a Rules such as bws.Rules.binance\('BTCUSDT'\)"),
+        ({"fee": "0.001"}, r"rules is \{'fee': '0.001'\}, must be a Rules"),
+        ({"BTCUSDT": FREE}, r"rules has none for ETHUSDT; give one for each symbol"),
+        (
+            {"BTCUSDT": FREE, "ETHUSDT": Rules()},
+            r"rules differ in fee \(0, 0.001\), which belongs to",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_meant_are_refused_in_one_line(rules, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        backtest(pair(), lambda k: k["close"] * 0, balances=USDT, rules=rules)
+    assert "\n" not in str(caught.value)
+
+
 def test_rules_left_out_are_a_tenth_of_a_percent_of_what_is_received():
     assert backtest(market([1, 1]), lambda k: k["close"], balances=USDT).rules == Rules()

@@ -147,6 +147,8 @@ def test_a_refused_order_is_a_row_and_not_an_error():
     [
         ({"side": "BUY", "type": "MARKET", "quantiy": 1}, r"quantiy.*did you mean quantity\?"),
         ({"side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}, r"did you mean time_in_force\?"),
+        ({"side": "buy", "type": "MARKET", "quantity": 1}, r"side 'buy', must be one of BUY SELL"),
+        ({"side": "BUY", "type": "market", "quantity": 1}, r"type 'market', must be one of LIMIT "),
         ({"side": "BUY", "type": "LIMIT", "quantity": 1}, r"Mandatory parameter 'price'"),
         ({"type": "MARKET", "quantity": 1}, r"side and type are needed"),
         (
