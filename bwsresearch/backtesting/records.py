@@ -5,7 +5,8 @@ Amounts are in units, of which `scale` make 1; prices in 1e-8.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 __all__ = ["Fill", "Order", "Record"]
@@ -68,27 +69,32 @@ class Record:
     orders: Sequence[Order] = field(default_factory=list)
     fills: Sequence[Fill] = field(default_factory=list)
 
-    def changes(self, asset: str) -> list[tuple[int, int]]:
-        """Return what changed an asset: (place of the fill, amount), fees among it."""
-        found: list[tuple[int, int]] = []
-        for place, fill in enumerate(self.fills):
-            base, quote = self.assets[fill.symbol]
-            amount = 0
-            if asset == base:
-                amount = fill.sign * fill.qty
-            elif asset == quote:
-                amount = -fill.sign * fill.quote_qty
-            if fill.fee_asset == asset:
-                amount -= fill.fee
-            if amount:
-                found.append((place, amount))
-        return found
+    def changes(self, asset: str) -> bool:
+        """Whether any fill changed an asset."""
+        return asset in self._steps
 
     def balances(self, asset: str) -> list[int]:
         """Return how much of an asset there was: at the start, and after each fill."""
-        by_place = dict(self.changes(asset))
-        steps = [by_place.get(place, 0) for place in range(len(self.fills))]
+        steps = self._steps.get(asset) or repeat(0, len(self.fills))
         return list(accumulate(steps, initial=self.start.get(asset, 0)))
+
+    @cached_property
+    def _steps(self) -> dict[str, list[int]]:
+        """What each fill changed of each asset, its fee among it."""
+        count = len(self.fills)
+        found: dict[str, list[int]] = {}
+        for place, fill in enumerate(self.fills):
+            base, quote = self.assets[fill.symbol]
+            sign = 1 if fill.side == "BUY" else -1
+            for asset, amount in (
+                (base, sign * fill.qty),
+                (quote, -sign * fill.quote_qty),
+                (fill.fee_asset, -fill.fee),
+            ):
+                if asset not in found:
+                    found[asset] = [0] * count
+                found[asset][place] += amount
+        return found
 
     def held(self) -> list[str]:
         """Return the assets that there may be: what is traded, then what it is paid with."""

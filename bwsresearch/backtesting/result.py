@@ -452,8 +452,9 @@ class Result:
     def _profits(self) -> _Floats:
         """The profit of each round trip after fees, in quote; an open one is valued at the end."""
         scale, found = self.record.scale, []
+        lasts = {name: int(bars.close[-1]) / UNIT for name, bars in self.bars.items()}
         for trip in self._trips:
-            last = float(self.bars[trip.symbol].klines["close"].iloc[-1])
+            last = lasts[trip.symbol] if trip.rest else 0.0
             quote = trip.got - trip.paid - trip.quote_fees + trip.rest * last
             other = self._fees(trip) if trip.other_fees else 0.0
             found.append(quote / scale - other)
