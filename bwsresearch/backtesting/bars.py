@@ -84,9 +84,13 @@ class Bars:
         return self.klines["volume"].to_numpy(np.float64) > 0
 
     @cached_property
-    def quote_volume(self) -> Ints | None:
-        """Quote traded, None where the klines do not say it."""
-        return self._units("quote_volume") if "quote_volume" in self.klines.columns else None
+    def quote_volume(self) -> Ints:
+        """Quote traded; what the closes make of the volume where the klines do not say it."""
+        if "quote_volume" in self.klines.columns:
+            return self._units("quote_volume")
+        paid = self.klines["close"].to_numpy(np.float64) * self.volume
+        found: Ints = np.rint(paid).astype(np.int64)
+        return found
 
     def _units(self, name: str) -> Ints:
         values = self.klines[name].to_numpy(np.float64)

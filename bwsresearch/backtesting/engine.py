@@ -16,6 +16,7 @@ from bwsresearch.backtesting.exposure import Strategy as ExposureOf
 from bwsresearch.backtesting.following import Change, decided, follow
 from bwsresearch.backtesting.lookahead import look_ahead
 from bwsresearch.backtesting.pit import Pit
+from bwsresearch.backtesting.records import Record
 from bwsresearch.backtesting.result import Result, Task
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.strategy import Strategy, made
@@ -91,15 +92,22 @@ def backtest(
     return run(task, bars, lookahead=lookahead)
 
 
-def run(task: Task, bars: Mapping[str, Bars], *, lookahead: bool = False) -> Result:
-    """Carry out a task."""
+def run(
+    task: Task,
+    bars: Mapping[str, Bars],
+    *,
+    lookahead: bool = False,
+    perform: "Callable[[Task, Mapping[str, Bars], Decisions], Record] | None" = None,
+    origin: str = "backtest",
+) -> Result:
+    """Carry out a task in the exchange in memory, or as `perform` does."""
     begun = time.perf_counter()
     found = decisions(task, bars)
     decided_at = time.perf_counter()
     note = _checked(task, found) if lookahead else ""
     checked_at = time.perf_counter()
     with uncollected():  # of a hundred thousand new objects, none is in a cycle
-        record = performed(task, bars, found).record()
+        record = perform(task, bars, found) if perform else performed(task, bars, found).record()
     seconds = {
         "strategy": decided_at - begun,
         "lookahead": checked_at - decided_at,
@@ -111,6 +119,7 @@ def run(task: Task, bars: Mapping[str, Bars], *, lookahead: bool = False) -> Res
         given.name_of(task.strategy, task.klines),
         given.params_of(task.strategy, task.params),
         record,
+        origin=origin,
         seconds=seconds,
         lookahead=note,
         warmup=_warmup(found),

@@ -140,8 +140,7 @@ class BarFeed:
         return (2 * worth + size) // (2 * size) if size else 0
 
     def _worth(self, bar: int, volume: int) -> int:
-        quoted = self._bars.quote_volume
-        paid = 0 if quoted is None else int(quoted[bar])
+        paid = int(self._bars.quote_volume[bar])
         return paid * UNIT or int(self._bars.close[bar]) * volume
 
 

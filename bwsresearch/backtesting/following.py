@@ -1,6 +1,7 @@
 """A run after target exposures: an order at market whenever a target changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -89,19 +90,28 @@ def follow(account: Account, bars: Mapping[str, Bars], decisions: Sequence[Chang
     if len(bars) == 1:
         ((symbol, one),) = bars.items()
         for change in decisions:
+            _clear(account, change)
             _send(account, one, change, closes[symbol][change.bar], None)
         return
-    for change in decisions:
-        one = bars[change.symbol]
-        _send(account, one, change, closes[change.symbol][change.bar], bars)
+    for _, moment in groupby(decisions, key=lambda change: change.time):
+        together = list(moment)
+        # What is cancelled as the bars close is gone before any of the next ones opens.
+        for change in together:
+            _clear(account, change)
+        for change in together:
+            one = bars[change.symbol]
+            _send(account, one, change, closes[change.symbol][change.bar], bars)
+
+
+def _clear(account: Account, change: Change) -> None:
+    account.look(change.closed, change.bar)
+    account.withdraw(change.symbol, change.closed)
 
 
 def _send(
     account: Account, one: Bars, change: Change, close: int, pool: Mapping[str, Bars] | None
 ) -> None:
     symbol = change.symbol
-    account.look(change.closed, change.bar)
-    account.withdraw(symbol, change.closed)
     base, quote = account.held(one.base), account.held(one.quote)
     if pool is None:
         equity = quote + base * close // UNIT

@@ -25,7 +25,7 @@ from bwsresearch.exchange.trading.liquidity import MarketEvent
 from bwsresearch.exchange.trading.venues import Venue
 from bwsresearch.protocol.messages import Refusal
 
-__all__ = ["Pit", "Sent", "Ticks"]
+__all__ = ["Pit", "Sent", "Ticks", "reason_of"]
 
 _FILTER: Final = re.compile(r"Filter failure: (\w+)|`(\w+)` filter")
 
@@ -212,12 +212,12 @@ def _order(sent: Sent) -> Order:
     if order is None:
         refusal = sent.refusal
         assert refusal is not None  # noqa: S101 - an order is accepted or refused
-        return Order(*common, "REJECTED", 0, _reason(refusal.body.msg))
+        return Order(*common, "REJECTED", 0, reason_of(refusal.body.msg))
     reason = sent.reason or order.expiry_reason or ""
     return Order(*common, order.status, order.executed, reason)
 
 
-def _reason(message: str) -> str:
+def reason_of(message: str) -> str:
     """Return the filter that an exchange's message names, else the message."""
     found = _FILTER.search(message)
     return next((name for name in found.groups() if name), message) if found else message

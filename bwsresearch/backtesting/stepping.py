@@ -166,7 +166,13 @@ def _send(
             raise ValueError(f"on_bar ordered {symbol}, but the klines are of {', '.join(bars)}")
         request = order_of(symbol, given, rules.get(symbol) or Rules())
         bar = context.last(bars[symbol])
-        broker.order(request, bar, int(bars[symbol].over[bar]))
+        broker.order(request, bar, _sent(bars, symbol, bar, context))
+
+
+def _sent(bars: Mapping[str, Bars], symbol: str, bar: int, context: _Context) -> int:
+    """Return when an order leaves: when its symbol's bar is over, and the bars are that decided it."""
+    over = int(bars[symbol].over[bar]) if bar >= 0 else 0
+    return over if len(bars) == 1 else max(over, context.closed + 1)
 
 
 def _rows(one: Bars) -> Iterator[Bar]:

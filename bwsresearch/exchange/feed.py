@@ -14,6 +14,7 @@ import msgspec
 
 from bwsresearch.enums import INTERVALS, Interval
 from bwsresearch.exchange.market import AggTrades, Ids, Market, Window
+from bwsresearch.exchange.timeline import Remembering, Timeline
 from bwsresearch.exchange.trading.amounts import units
 from bwsresearch.exchange.trading.engine import Engine
 from bwsresearch.exchange.trading.liquidity import BarOpened, BarSeen, BookSeen, Print
@@ -37,6 +38,7 @@ class Feed:
     engine: Engine
     levels: int = 100
     _upto: dict[str, int] = field(default_factory=dict)
+    _lines: dict[str, Timeline | None] = field(default_factory=dict)
 
     def is_behind(self, symbol: str, now_ms: int) -> bool:
         """Whether a moment has passed that the engine has not seen."""
@@ -60,7 +62,7 @@ class Feed:
         if venue.liquidity is None:
             return []
         if venue.model == "klines@1":
-            bars = self._bars(symbol, seen, moment, is_watched=is_watched)
+            bars = self._known(symbol, seen, moment, is_watched=is_watched)
             steps = [self.engine.observe(event, at) for at, event in bars]
             return [step for step in steps if step.reports]
         steps = []
@@ -99,6 +101,17 @@ class Feed:
                 return
             after = Ids(int(found.id[-1]) + 1, _PAGE)
             found = self.market.agg_trades(symbol, after, end_ms)
+
+    def _known(
+        self, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool
+    ) -> Iterator[tuple[int, BarOpened | BarSeen]]:
+        if symbol not in self._lines:
+            market = self.market
+            kept = market.timeline(symbol) if isinstance(market, Remembering) else None
+            self._lines[symbol] = kept
+        if (line := self._lines[symbol]) is None:
+            return self._bars(symbol, after_ms, upto_ms, is_watched=is_watched)
+        return line.known(after_ms, upto_ms, is_watched=is_watched, memory_ms=_MEMORY_MS)
 
     def _bars(
         self, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool

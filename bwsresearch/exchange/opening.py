@@ -18,6 +18,7 @@ from bwsresearch.exchange.office import Office
 from bwsresearch.exchange.trading.accounts import Account, Commission
 from bwsresearch.exchange.trading.amounts import UNIT, units
 from bwsresearch.exchange.trading.engine import Engine
+from bwsresearch.exchange.trading.filters import Filters
 from bwsresearch.exchange.trading.venues import Venue
 from bwsresearch.protocol.results import SymbolInfo
 
@@ -76,7 +77,7 @@ def empty(
     recorded = {} if market is None else market.recorded
 
     def venue(info: SymbolInfo) -> Venue:
-        tick, step = units(info.tick_size), units(info.step_size)
+        tick, step = units(info.tick_size), Filters.of(info).step
         known = recorded.get(info.symbol)
         return Venue(info, fill_model(config.model, tick=tick, step=step, recorded=known))
 

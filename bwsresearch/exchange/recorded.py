@@ -36,6 +36,7 @@ from bwsresearch.exchange.replay import RecordedBook
 from bwsresearch.exchange.source import Source
 from bwsresearch.exchange.sums import coarser
 from bwsresearch.exchange.tape import Tape
+from bwsresearch.exchange.timeline import Timeline
 from bwsresearch.exchange.views import View
 from bwsresearch.protocol.results import SymbolInfo
 from bwsresearch.times import STEP_MS
@@ -97,6 +98,9 @@ class RecordedMarket:
 
     def summary(self, symbol: str, start_ms: int, end_ms: int) -> Summary:
         return self._symbols[symbol].source.summary(start_ms, end_ms)
+
+    def timeline(self, symbol: str) -> Timeline | None:
+        return self._symbols[symbol].timeline
 
 
 class _Symbol:
@@ -161,6 +165,12 @@ class _Symbol:
             return Tape(self._recording.trades, self.grid, root)
         grid, cells = _cells(self._recording.klines[self._finest], self._finest, self.grid)
         return View(Chain(root, Source(self._finest, cells), grid), root)
+
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """The finest recorded bars as one that waits for them sees them."""
+        bars = self._recording.klines
+        return Timeline(self.name, bars[self._finest]) if bars else None
 
     @property
     def _finest(self) -> Interval:

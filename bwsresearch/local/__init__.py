@@ -8,13 +8,14 @@ from bwsresearch.local.accounts import accounts_of
 from bwsresearch.local.default import connect, default_client
 from bwsresearch.local.desks import office_of
 from bwsresearch.local.markets import recorded_market
-from bwsresearch.local.process import LocalEndpoint, Onward, live_clock, running_from
+from bwsresearch.local.process import LocalEndpoint, Onward, Standing, live_clock, running_from
 from bwsresearch.local.servers import SERVERS, implied, server_of
 
 __all__ = [
     "SERVERS",
     "LocalEndpoint",
     "Onward",
+    "Standing",
     "accounts_of",
     "connect",
     "default_client",

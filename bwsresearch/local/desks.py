@@ -12,7 +12,7 @@ from bwsresearch.exchange.opening import AccountSpec, opened
 from bwsresearch.exchange.recovery import Disagreement, replayed, resumed
 from bwsresearch.journals import JournalError, JournalFile, taken_up
 from bwsresearch.journals.files import Fsync
-from bwsresearch.local.process import Onward
+from bwsresearch.local.process import Onward, Standing
 
 __all__ = ["office_of"]
 
@@ -31,7 +31,7 @@ def office_of(
     """Return the back office of a market, which records into the folder `journal`.
 
     What the folder holds already is played again first, and its torn last line put aside: the
-    exchange goes on with the state, the settings and the clock (an `Onward`) that it had, and
+    exchange goes on with the state, the settings and the clock (an `Onward` or a `Standing`) that it had, and
     `accounts` give the keys alone. `is_fed` False is for a market that cannot be asked. `salt` hides
     keys in the journal; a random one when left out.
 
@@ -86,6 +86,8 @@ def _resumed(
         )
     if isinstance(clock, Onward):
         clock.go_on_from(last["t"] // 1_000_000)
+    elif isinstance(clock, Standing):
+        clock.to(last["t"] // 1_000_000)
     record = Journal(file.write, file.close, office.model_of, seq=last["seq"])
     resumed(office, record, [key for one in accounts for key in one.keys], clock())
     return office

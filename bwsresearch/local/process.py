@@ -18,6 +18,7 @@ __all__ = [
     "RECORDED_HEADER",
     "LocalEndpoint",
     "Onward",
+    "Standing",
     "live_clock",
     "running_from",
 ]
@@ -60,6 +61,21 @@ def running_from(start: dt.datetime, ticking: Callable[[], int] = time.monotonic
     """Return a clock that shows `start` now and runs on; `ticking` counts nanoseconds."""
     zero = ticking() - int(start.timestamp() * 1_000_000_000)
     return Onward(lambda: (ticking() - zero) // 1_000_000, is_movable=True)
+
+
+@dataclass(slots=True)
+class Standing:
+    """A clock that stands at `now_ms` until it is moved, and is never moved back."""
+
+    now_ms: int = 0
+
+    def __call__(self) -> int:
+        """Return epoch milliseconds."""
+        return self.now_ms
+
+    def to(self, time_ms: int) -> None:
+        """Show a time from now on; one that has passed already changes nothing."""
+        self.now_ms = max(self.now_ms, time_ms)
 
 
 @dataclass(frozen=True, slots=True)

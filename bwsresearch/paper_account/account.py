@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pandas as pd
 
 from bwsresearch import cards, plot
+from bwsresearch.backtesting.exposure import Exposures
+from bwsresearch.backtesting.result import Result
+from bwsresearch.backtesting.strategy import Strategy
 from bwsresearch.client.bridge import Bridge
 from bwsresearch.client.sync import Client
 from bwsresearch.enums import OrderSide, OrderType
@@ -180,6 +183,30 @@ class Paper(Client):
         __tracebackhide__ = True
         venue = self._office.engine.venues.get(symbol)
         return self.exchange_info(symbol).symbols[0] if venue is None else venue.info
+
+    def run(
+        self,
+        klines: pd.DataFrame,
+        strategy: "Exposures | type[Strategy]",
+        *,
+        params: Mapping[str, object] | None = None,
+    ) -> Result:
+        """Run a strategy over closed klines as `bws.backtest` does, each order of it as a request.
+
+        For an account of `bws.paper(balances, rules=…)`, whose market the klines are; its frames tell
+        of the run afterwards.
+
+        Raises:
+            ValueError: for klines, exposures or rules that cannot be meant, or when the account has
+                run before, or trades on another market.
+            TypeError: when the strategy is no function, or answers with something else than numbers.
+            JournalError: when the journal cannot be written.
+        """
+        del klines, strategy, params
+        raise ValueError(
+            "the account trades on a market of its own; "
+            "bws.paper(balances, rules=rules) opens one that runs over klines"
+        )
 
     # ---- money -------------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
 
+from bwsresearch.backtesting.rules import Rules
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
@@ -33,6 +35,7 @@ from bwsresearch.local import (
 )
 from bwsresearch.paper_account.account import Paper
 from bwsresearch.paper_account.live import LiveMarket, ServerClock
+from bwsresearch.paper_account.running import KEY, SALT, RunningPaper
 from bwsresearch.paper_account.standing import balances_of
 from bwsresearch.paper_account.watched import Source
 from bwsresearch.protocol.amounts import Amount, amount
@@ -40,9 +43,6 @@ from bwsresearch.store import default_root
 
 __all__ = ["paper"]
 
-# No secret: it opens nothing but the account in this process, and hides nothing in its journal.
-_KEY: Final = "paper".ljust(64, "0")
-_SALT: Final = "paper"
 _FEE: Final = "0.001"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -68,7 +68,8 @@ class _Venue:
 def paper(
     balances: Mapping[str, Amount] | None = None,
     *,
-    market: MarketName = "client",
+    rules: Rules | Mapping[str, Rules] | None = None,
+    market: MarketName | None = None,
     client: Client | None = None,
     server: str | None = None,
     fee: Amount | None = None,
@@ -84,7 +85,10 @@ def paper(
     Args:
         balances: what is there at the start; 10,000 USDT when left out. The first asset is the one
             that worth is counted in.
-        market: "client" watches a server's live market (depth and trades); "cache" is what the cache
+        rules: how orders fill and what they pay, as in `bws.backtest`. The market of such an account
+            is the klines that `paper.run(klines, strategy)` gets; no other argument says anything of
+            market, time, fees or model then.
+        market: "client" (without rules) watches a server's live market (depth and trades); "cache" is what the cache
             holds, at the time of `clock`; "synthetic" the market of `seed`.
         client: the server to watch; the default client when left out.
         server: whose rows of the cache; production's, or the only ones, when left out.
@@ -108,14 +112,18 @@ def paper(
     """
     __tracebackhide__ = True
     given = balances_of({"USDT": 10_000} if balances is None else balances)
+    if rules is not None:
+        _alone(market, client, server, clock, fee, fees_in_bnb, model)
+        return RunningPaper(given, rules, partial(_run_folder, journal), seed=seed, timeout=timeout)
+    market = market or "client"
     rate = _rate(_FEE if fee is None else fee)
     _meant(market, client, server, clock)
     venue = _venue(market, client, server, clock, seed, timeout)
     config = Config.of({"model": model or {}, "seed": seed})
     _possible(market, config.model.id)
     commission = Commission(maker=rate, taker=rate, in_bnb=bool(fees_in_bnb))
-    account = AccountSpec("paper", given, commission, [ApiKey(_KEY, "paper", None)])
-    folder = Path(journal).expanduser().absolute() if journal is not None else _folder(venue)
+    account = AccountSpec("paper", given, commission, [ApiKey(KEY, "paper", None)])
+    folder = _journal(journal, venue.name, venue.now())
     office = office_of(
         venue.market,
         [account],
@@ -123,11 +131,11 @@ def paper(
         clock=venue.now,
         journal=folder,
         is_fed=venue.source is None,
-        salt=_SALT,
+        salt=SALT,
     )
     try:
         _as_recorded(office, folder, None if model is None else config.model.id, fee, fees_in_bnb)
-        endpoint = LocalEndpoint(Gateway(venue.market, config, office), venue.now, _KEY)
+        endpoint = LocalEndpoint(Gateway(venue.market, config, office), venue.now, KEY)
         return Paper(
             endpoint,
             office,
@@ -146,6 +154,17 @@ def _rate(fee: Amount) -> int:
     if not 0 <= number < 1:
         raise ValueError(f"fee is {fee}, must be 0 or more and below 1; 0.001 is 0.1 %")
     return units(round(number, 8))
+
+
+def _alone(*others: object) -> None:
+    """Raise ValueError for arguments that rules leave nothing to say."""
+    names = ("market", "client", "server", "clock", "fee", "fees_in_bnb", "model")
+    given = [name for name, value in zip(names, others, strict=True) if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} beside rules; an account with rules runs over the klines that "
+            "paper.run gets, and the rules say all the rest"
+        )
 
 
 def _meant(market: str, client: Client | None, server: str | None, clock: Clock | None) -> None:
@@ -237,11 +256,22 @@ def _in_utc(time: dt.datetime) -> dt.datetime:
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
 
-def _folder(venue: _Venue) -> Path:
+def _run_folder(journal: str | Path | None, begun_ms: int) -> Path:
+    return _journal(journal, "run", begun_ms)
+
+
+def _journal(journal: str | Path | None, name: str, begun_ms: int) -> Path:
+    """Return the folder of a journal: the one that is wanted, or a new one."""
+    if journal is not None:
+        return Path(journal).expanduser().absolute()
+    return _folder(name, begun_ms)
+
+
+def _folder(market: str, begun_ms: int) -> Path:
     """Return a new folder, called after the exchange's time and market."""
     root = Path(os.environ.get("BWS_DATA_DIR") or platformdirs.user_data_path("bwsresearch"))
-    begun = _EPOCH + dt.timedelta(milliseconds=venue.now())
-    name = f"{begun:%Y%m%dT%H%M%S}-{venue.name}"
+    begun = _EPOCH + dt.timedelta(milliseconds=begun_ms)
+    name = f"{begun:%Y%m%dT%H%M%S}-{market}"
     for number in itertools.count(1):
         folder = (
             root.expanduser().absolute() / "paper" / (name if number == 1 else f"{name}-{number}")
