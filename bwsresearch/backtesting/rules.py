@@ -46,7 +46,8 @@ class Rules:
         slippage_bps: how much worse than the bar's price a taker fills, in hundredths of a percent.
         participation: the part of a bar's volume that orders may have (of the bar before, at an open);
             the rest of an order at market expires. None gives whatever is asked for.
-        latency: seconds between a decision and the arrival of its orders.
+        latency: seconds between a decision and the arrival of its orders; of a market of bars, an order
+            at market that misses an open waits for the next one.
         fill: "next_open": the open of the first later bar in which something was traded; "close": the
             close that decided; "book": what the trades, and the book where there is one, give.
         unit: the smallest amount of an account, 1e-8 on the exchange.
