@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     )
     from bwsresearch.local import connect
     from bwsresearch.paper_account import Paper, paper
+    from bwsresearch.rehearsal import replay
     from bwsresearch.sampling import bars
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "pull",
     "reconcile",
     "record_depth",
+    "replay",
     "run",
     "sweep",
     "ta",
@@ -152,6 +154,7 @@ _HOME: Final = {
         "sweep",
         "walk_forward",
     ),
+    "rehearsal": ("replay",),
     "sampling": ("bars",),
     "history": (
         "Recorder",

@@ -20,7 +20,7 @@ from bwsresearch.exchange.market import Market
 from bwsresearch.exchange.synthetic import SyntheticMarket
 from bwsresearch.store import default_root
 
-__all__ = ["EXAMPLES", "clock_of", "config_of", "serve"]
+__all__ = ["EXAMPLES", "clock_of", "config_of", "serve", "standing_at"]
 
 EXAMPLES: Final = """\b
 Examples:
@@ -28,6 +28,7 @@ Examples:
   bwsresearch serve --port 0 --clock 2024-01-01  any free port; it is 2024 there
   bwsresearch serve --market cache               what the cache holds of production
   bwsresearch serve --accounts accounts.toml --journal orders    trade, and record it
+  bwsresearch serve --market cache --clock 2024-01-01 --control 0    a clock that a program moves
   bwsresearch serve --config exchange.toml       with [limits] weight_per_minute = 100000
 """
 
@@ -55,6 +56,16 @@ def serve(
     clock: Annotated[
         str, typer.Option(help="live, or the ISO time (UTC) from which the exchange's clock runs.")
     ] = "live",
+    control: Annotated[
+        int | None,
+        typer.Option(
+            help="Let the clock stand at --clock until this port of loopback (0: any free one) "
+            'moves it: one line {"to": EPOCH_MS} each time, answered with {"now": EPOCH_MS}; '
+            "never back. A backtest's strategy replays a market so: bws.replay.",
+            min=0,
+            max=65535,
+        ),
+    ] = None,
     latency_ms: Annotated[float, typer.Option(help="Added to each reply.", min=0)] = 0.0,
     config: Annotated[Path | None, typer.Option(help="A TOML file with limits and more.")] = None,
     tls: Annotated[
@@ -64,19 +75,31 @@ def serve(
 ) -> None:
     """Serve a local exchange until Ctrl-C.
 
-    It speaks the WebSocket API. Prints `listening on ws://HOST:PORT/ws-api/v3` when it is ready. Binds to loopback unless told
+    It speaks the WebSocket API. Prints `listening on ws://HOST:PORT/ws-api/v3` when it is ready, and
+    with --control a second line, `control on 127.0.0.1:PORT`. Binds to loopback unless told
     otherwise, and refuses web pages.
     """
     use_cache(cache)
-    settings, now = config_of(config), clock_of(clock)
+    settings = config_of(config)
+    standing = None if control is None else standing_at(clock)
+    now = standing or clock_of(clock)
     chosen = _market(market, seed, source)
     specs = local.accounts_of(accounts) if accounts else []
     office = local.office_of(chosen, specs, settings, clock=now, journal=journal)
     gateway = Gateway(chosen, settings, office)
     context = _context(*tls) if tls else None
+    moved = (standing, control) if standing is not None and control is not None else None
     try:
         asyncio.run(
-            server.run(gateway, clock=now, host=host, port=port, latency_ms=latency_ms, ssl=context)
+            server.run(
+                gateway,
+                clock=now,
+                host=host,
+                port=port,
+                latency_ms=latency_ms,
+                ssl=context,
+                control=moved,
+            )
         )
     except OSError as error:
         raise OSError(
@@ -112,13 +135,27 @@ def clock_of(text: str, ticking: Callable[[], int] = time.monotonic_ns) -> Calla
     """
     if text == "live":
         return local.live_clock
+    return local.running_from(_start(text), ticking)
+
+
+def standing_at(text: str) -> local.Standing:
+    """Return a clock that stands at an ISO time until it is moved."""
+    if text == "live":
+        raise ValueError(
+            "--control moves a clock that stands; say where with --clock, an ISO time such as "
+            "2024-01-31T12:00"
+        )
+    return local.Standing(int(_start(text).timestamp() * 1000))
+
+
+def _start(text: str) -> dt.datetime:
     try:
         start = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
             f"--clock is {text!r}, must be live or an ISO time such as 2024-01-31T12:00"
         ) from None
-    return local.running_from(start if start.tzinfo else start.replace(tzinfo=dt.UTC), ticking)
+    return start if start.tzinfo else start.replace(tzinfo=dt.UTC)
 
 
 def _market(kind: str, seed: int, source: str | None) -> Market:

@@ -31,7 +31,7 @@ if sys.version_info >= (3, 14):
 else:
     import nest_asyncio as _nest
 
-__all__ = ["Bridge", "default_bridge", "run"]
+__all__ = ["Bridge", "Inline", "default_bridge", "run"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +41,10 @@ _MAX_DEPTH: Final = 32
 
 _STOP_S: Final = 2.0
 """How long the end of the process waits for open connections to say goodbye."""
+
+_SILENCE_S: Final = 5.0
+_HEARING_S: Final = 0.01
+"""After so much silence an inline bridge listens so long before it asks anything."""
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -192,6 +196,49 @@ class Bridge:
         # epoll that both processes share.
         self._inherited.append(self._loop)
         self._lock, self._loop, self._thread = threading.Lock(), None, None
+
+
+class Inline(Bridge):
+    """A bridge without a thread: its loop runs on the caller's, only while something is asked.
+
+    Who asks one thing after the other, some hundred thousand times, saves the way to a thread and back
+    each time. It is for one thread at a time; nothing is heard between two calls.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own = _patched_loop()
+        self._left_s = self._own.time()
+
+    @property
+    def is_here(self) -> bool:
+        return True
+
+    @property
+    def is_running(self) -> bool:
+        return not self._own.is_closed()
+
+    def _run(self, make: Callable[[], Coroutine[Any, Any, T]], timeout: float | None) -> T:
+        __tracebackhide__ = True
+        loop = self._own
+        try:
+            if loop.time() - self._left_s > _SILENCE_S:
+                loop.run_until_complete(asyncio.sleep(_HEARING_S))  # a connection may have ended
+            coro = make() if timeout is None else within(make(), timeout, None)
+            return loop.run_until_complete(coro)
+        except BwsError as error:
+            reraise(error)
+        finally:
+            self._left_s = loop.time()
+
+    def stop(self, timeout: float = 0.0) -> None:
+        del timeout
+        loop = self._own
+        if not loop.is_closed():
+            for task in (left := asyncio.all_tasks(loop)):
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left) if left else asyncio.sleep(0))
+            loop.close()
 
 
 def _check(coro: object) -> None:

@@ -5,7 +5,7 @@ request of a symbol, for all that has happened since the last one. It comes in m
 second, as the exchange's own streams do; what happened in the moment that is not over is not known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from bwsresearch.enums import INTERVALS, Interval
+from bwsresearch.exchange.fills import KlinesOnly
 from bwsresearch.exchange.market import AggTrades, Ids, Market, Window
 from bwsresearch.exchange.timeline import Remembering, Timeline
 from bwsresearch.exchange.trading.amounts import units
@@ -61,8 +62,8 @@ class Feed:
         self._upto[symbol] = moment
         if venue.liquidity is None:
             return []
-        if venue.model == "klines@1":
-            bars = self._known(symbol, seen, moment, is_watched=is_watched)
+        if isinstance(venue.liquidity, KlinesOnly):
+            bars = self._known(venue.liquidity, symbol, seen, moment, is_watched=is_watched)
             steps = [self.engine.observe(event, at) for at, event in bars]
             return [step for step in steps if step.reports]
         steps = []
@@ -103,15 +104,22 @@ class Feed:
             found = self.market.agg_trades(symbol, after, end_ms)
 
     def _known(
-        self, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool
-    ) -> Iterator[tuple[int, BarOpened | BarSeen]]:
+        self, model: KlinesOnly, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool
+    ) -> Iterable[tuple[int, BarOpened | BarSeen]]:
+        """Return what the engine is to see of bars in (after, upto]."""
         if symbol not in self._lines:
             market = self.market
             kept = market.timeline(symbol) if isinstance(market, Remembering) else None
+            if kept is not None:
+                model.bars = kept
             self._lines[symbol] = kept
-        if (line := self._lines[symbol]) is None:
+        line = self._lines[symbol]
+        if line is None:
             return self._bars(symbol, after_ms, upto_ms, is_watched=is_watched)
-        return line.known(after_ms, upto_ms, is_watched=is_watched, memory_ms=_MEMORY_MS)
+        if is_watched:
+            return line.known(after_ms, upto_ms)
+        line.skip(model, after_ms, upto_ms)
+        return ()
 
     def _bars(
         self, symbol: str, after_ms: int, upto_ms: int, *, is_watched: bool

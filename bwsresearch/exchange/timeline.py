@@ -10,11 +10,13 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bwsresearch.exchange.amounts import Amounts, split
+from bwsresearch.exchange.amounts import UNIT, Amounts, split
+from bwsresearch.exchange.fills import KlinesOnly
 from bwsresearch.exchange.trading.liquidity import BarOpened, BarSeen
 
 __all__ = ["Remembering", "Timeline"]
 
+_MINUTE_MS: Final = 60_000
 _AMOUNTS: Final = ("open", "high", "low", "close", "volume", "quote_volume")
 
 Known: TypeAlias = Iterator[tuple[int, BarOpened | BarSeen]]
@@ -34,29 +36,47 @@ class Timeline:
         volume = self._amounts["volume"]
         self._traded = ((volume.whole > 0) | (volume.parts > 0)).data
 
-    def known(self, after_ms: int, upto_ms: int, *, is_watched: bool, memory_ms: int) -> Known:
-        """Yield what becomes known of bars in (after, upto], and when: an open, or a whole bar.
-
-        Nobody waits for bars that are not watched: of those that have closed, the last one and those
-        of the last `memory_ms` are enough.
-        """
+    def known(self, after_ms: int, upto_ms: int) -> Known:
+        """Yield what becomes known of bars in (after, upto], and when: an open, or a whole bar."""
         opened, closed = self._opened, self._closed
         bar = bisect_right(closed, after_ms)
-        if not is_watched:
-            over = bisect_right(closed, upto_ms, bar)
-            bar = max(bar, min(over - 1, bisect_right(closed, upto_ms - memory_ms)))
         while bar < len(opened) and opened[bar] <= upto_ms:
-            is_closed = closed[bar] <= upto_ms
             # In a bar without trades nothing can be had at its open.
-            if after_ms < opened[bar] and self._traded[bar] and (is_watched or not is_closed):
-                time = opened[bar]
-                yield time, BarOpened(self._symbol, time, self._amounts["open"].at(bar))
-            if is_closed:
+            if after_ms < opened[bar] and self._traded[bar]:
+                yield opened[bar], BarOpened(self._symbol, opened[bar], self._at("open", bar))
+            if closed[bar] <= upto_ms:
                 yield closed[bar], self._whole(bar)
             bar += 1
 
+    def skip(self, model: KlinesOnly, after_ms: int, upto_ms: int) -> None:
+        """Bring a model for which no order waits to where (after, upto] would have brought it."""
+        opened, closed = self._opened, self._closed
+        following = bisect_right(closed, upto_ms)
+        if following and closed[following - 1] > after_ms:
+            model.skip(self._at("close", following - 1), self._at("volume", following - 1))
+        is_new = following < len(opened) and after_ms < opened[following] <= upto_ms
+        if is_new and self._traded[following]:
+            model.begin(self._at("open", following), opened[following])
+
+    def average(self, minutes: int, now_ms: int) -> int:
+        """Return the volume-weighted price of the bars that closed in the last minutes, or 0."""
+        bar, after_ms = bisect_right(self._closed, now_ms) - 1, now_ms - minutes * _MINUTE_MS
+        worth = size = 0
+        while bar >= 0 and self._closed[bar] > after_ms:
+            volume = self._at("volume", bar)
+            size += volume
+            worth += self._at("quote_volume", bar) * UNIT or self._at("close", bar) * volume
+            bar -= 1
+        return (2 * worth + size) // (2 * size) if size else 0
+
+    def add(self, time: int, worth: int, qty: int) -> None:
+        """Count nothing: all bars are there already; see `klines_only.Averages`."""
+
+    def _at(self, name: str, bar: int) -> int:
+        return self._amounts[name].at(bar)
+
     def _whole(self, bar: int) -> BarSeen:
-        numbers = (self._amounts[name].at(bar) for name in _AMOUNTS)
+        numbers = (self._at(name, bar) for name in _AMOUNTS)
         return BarSeen(self._symbol, self._opened[bar], self._closed[bar], *numbers)
 
 

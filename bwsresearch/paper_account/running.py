@@ -1,6 +1,7 @@
 """The paper account of a run: it is opened by the klines that it runs over."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from bwsresearch.backtesting.result import Result, Task
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.strategy import Strategy
 from bwsresearch.backtesting.terms import commission
+from bwsresearch.client.bridge import Inline
 from bwsresearch.exchange.config import Config
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.keyring import ApiKey
@@ -77,9 +79,22 @@ class RunningPaper(Paper):
         clock = self._open(bars, rules)
 
         def perform(task: Task, bars: Mapping[str, Bars], found: Decisions) -> Record:
-            return conducted(self, clock, task, bars, found)
+            with self._alone():
+                return conducted(self, clock, task, bars, found)
 
         return carried_out(task, bars, perform=perform, origin="paper")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Ask on the caller's thread meanwhile: a run asks for one thing after the other."""
+        before, inline = self.aio.bridge, Inline()
+        self.aio.bridge = inline
+        try:
+            yield
+            inline.call(self.aio.close)
+        finally:
+            self.aio.bridge = before
+            inline.stop()
 
     def _open(self, bars: Mapping[str, Bars], rules: Mapping[str, Rules]) -> Standing:
         """Open the exchange, at the time when the first bar opens."""

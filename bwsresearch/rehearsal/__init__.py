@@ -3,5 +3,6 @@
 from bwsresearch.rehearsal.asking import Asked, Clock
 from bwsresearch.rehearsal.broker import ClientBroker
 from bwsresearch.rehearsal.conduct import conducted
+from bwsresearch.rehearsal.sockets import replay
 
-__all__ = ["Asked", "ClientBroker", "Clock", "conducted"]
+__all__ = ["Asked", "ClientBroker", "Clock", "conducted", "replay"]

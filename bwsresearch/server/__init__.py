@@ -4,7 +4,8 @@ Requests of a connection are answered in their order. An added latency overlaps:
 that long after its request came. Source: web-socket-api.md, "General API information".
 """
 
+from bwsresearch.server.control import controlled
 from bwsresearch.server.doors import PATH
 from bwsresearch.server.serving import Server, hosted, run, serve
 
-__all__ = ["PATH", "Server", "hosted", "run", "serve"]
+__all__ = ["PATH", "Server", "controlled", "hosted", "run", "serve"]

@@ -20,6 +20,7 @@ from bwsresearch import heap
 from bwsresearch.exchange.faults import FaultPlan
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.server.attendant import Attendant
+from bwsresearch.server.control import LOOPBACK, Movable, controlled
 from bwsresearch.server.doors import PATH, Clock, admitted, farewell, greeted
 
 __all__ = ["Server", "hosted", "run", "serve"]
@@ -188,18 +189,27 @@ async def run(
     port: int = 9443,
     latency_ms: float = 0.0,
     ssl: tls.SSLContext | None = None,
+    control: tuple[Movable, int] | None = None,
     say: Callable[[str], None] = _say,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, saying `listening on …` when ready."""
+    """Serve until SIGINT or SIGTERM, saying `listening on …` when ready.
+
+    `control` is a clock and the port that moves it, which is said in a second line.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
     try:
-        async with serve(
-            gateway, clock=clock, host=host, port=port, latency_ms=latency_ms, ssl=ssl
-        ) as server:
+        async with contextlib.AsyncExitStack() as stack:
+            # It listens before anybody is told where.
+            moved = await stack.enter_async_context(controlled(*control)) if control else None
+            server = await stack.enter_async_context(
+                serve(gateway, clock=clock, host=host, port=port, latency_ms=latency_ms, ssl=ssl)
+            )
             say(f"listening on {server.url}")
+            if moved is not None:
+                say(f"control on {LOOPBACK}:{moved}")
             await stop.wait()
             await server.say_goodbye()
     finally:

@@ -77,6 +77,28 @@ def test_an_imported_recording_is_served(started, bws, real_data):
     assert "744" in bws("cache", "info").out
 
 
+def test_a_clock_that_stands_is_moved_by_its_control_port_alone(started):
+    process = started("serve", "--port", "0", "--clock", "2024-01-31T12:00", "--control", "0")
+    url = listening(process)
+    line = process.stdout.readline()
+    assert line.startswith("control on 127.0.0.1:")
+    port = int(line.rpartition(":")[2])
+    with (
+        bwsresearch.connect(url) as client,
+        socket.create_connection(("127.0.0.1", port), 10) as hand,
+    ):
+        assert {client.time().server_time for _ in range(3)} == {1_706_702_400_000}
+        hand.sendall(b'{"to": 1706702460000}\n')
+        assert hand.recv(100) == b'{"now":1706702460000}\n'
+        assert client.time().server_time == 1_706_702_460_000
+
+
+def test_a_control_port_needs_a_time_to_stand_at(bws):
+    ran = bws("serve", "--control", "0")
+    assert ran.status == 1
+    assert "say where with --clock" in ran.err
+
+
 def test_config_errors_name_file_key_and_bound(tmp_path):
     file = tmp_path / "exchange.toml"
     file.write_text("[limits]\nweight = 30\n")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bwsresearch.exchange.feed import Feed
+from bwsresearch.exchange.fills import KlinesOnly
 from bwsresearch.exchange.recorded import RecordedMarket, Recording
+from bwsresearch.exchange.trading.book import Book, Stops
 from bwsresearch.exchange.trading.liquidity import BarOpened, BarSeen
 
 MINUTE = 60_000
@@ -33,33 +35,48 @@ def line(market):
     return market.timeline("BTCUSDT")
 
 
-def shown(line, after, upto, *, is_watched):
-    bars = line.known(after, upto, is_watched=is_watched, memory_ms=5 * MINUTE)
-    return [(at // MINUTE, type(event)) for at, event in bars]
+def shown(line, after, upto):
+    return [(at // MINUTE, type(event)) for at, event in line.known(after, upto)]
 
 
 def test_who_waits_sees_every_bar_as_its_pages_tell_it(market, line):
     engine = None  # pages are made without one
     pages = Feed(market, engine)._bars("BTCUSDT", 0, 5 * MINUTE, is_watched=True)
-    direct = line.known(0, 5 * MINUTE, is_watched=True, memory_ms=5 * MINUTE)
+    direct = line.known(0, 5 * MINUTE)
     assert list(direct) == list(pages)
     later = Feed(market, engine)._bars("BTCUSDT", 5 * MINUTE, 95 * MINUTE, is_watched=True)
-    direct = line.known(5 * MINUTE, 95 * MINUTE, is_watched=True, memory_ms=5 * MINUTE)
+    direct = line.known(5 * MINUTE, 95 * MINUTE)
     assert list(direct) == list(later)
 
 
 def test_nothing_of_a_bar_without_trades_is_had_at_its_open(line):
-    seen = shown(line, 0, 3 * MINUTE, is_watched=True)
+    seen = shown(line, 0, 3 * MINUTE)
     assert seen == [(1, BarOpened), (1, BarSeen), (2, BarSeen), (3, BarOpened)]
 
 
-def test_of_bars_that_nobody_waits_for_the_last_one_is_shown_however_old_it_is(line):
-    assert shown(line, 0, 80 * MINUTE, is_watched=False) == [(4, BarSeen)]
-    assert shown(line, 0, 90 * MINUTE, is_watched=False) == [(4, BarSeen), (90, BarOpened)]
-    assert shown(line, 90 * MINUTE, 90 * MINUTE + 1, is_watched=False) == []
-    assert shown(line, 90 * MINUTE, 93 * MINUTE, is_watched=False) == [
-        (90, BarSeen), (91, BarSeen), (92, BarSeen),
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    "upto", [0, 59, 60, 61, 180, 200, 240, 299, 300, 4_000, 5_399, 5_400, 5_580]
+)
+@pytest.mark.parametrize("after", [-1, 0, 60, 150, 299, 5_400])
+def test_a_model_that_skips_bars_stands_where_one_stands_that_has_seen_them(line, after, upto):
+    skipped, observed = models = KlinesOnly(), KlinesOnly()
+    for model in models:
+        for at in (after, max(after, upto)):
+            begun = -1 if at == after else after
+            if model is skipped:
+                line.skip(model, begun * 1000, at * 1000)
+            else:
+                for _, event in line.known(begun * 1000, at * 1000):
+                    list(model.observe(event, Book(), Stops()))
+    skipped.bars = observed.bars = None
+    assert skipped == observed
+
+
+def test_averages_are_those_of_bars_that_have_been_seen(line):
+    model = KlinesOnly()
+    for at, event in line.known(0, 95 * MINUTE):
+        list(model.observe(event, Book(), Stops()))
+        assert line.average(5, at) == model.bars.average(5, at)
 
 
 def test_a_market_of_trades_alone_has_no_bars_to_remember():
