@@ -1,21 +1,26 @@
-"""A server whose clock a control port moves: its time, and a client that signs by it."""
+"""A server whose clock a control port moves: its time, and a line to it that signs by it."""
 
-import contextlib
+import asyncio
 import dataclasses
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+import uuid
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from bwsresearch.client.aio import AsyncClient
 from bwsresearch.client.bridge import Inline
+from bwsresearch.client.calls import decoded
 from bwsresearch.client.sync import Client
-from bwsresearch.client.transport import Endpoint, Transport, WebSocketEndpoint
-from bwsresearch.errors import Disconnected
+from bwsresearch.client.transport import Transport, WebSocketEndpoint
+from bwsresearch.errors import BinanceError, Disconnected
+from bwsresearch.protocol.outcomes import lost
+from bwsresearch.protocol.placement import identified
+from bwsresearch.protocol.request import Request
+from bwsresearch.protocol.session import ClientSession, Reply
 
-__all__ = ["RemoteClock", "timed"]
+__all__ = ["RemoteClock", "RemoteLine"]
+
+R = TypeVar("R")
 
 _HOST: Final = "127.0.0.1"
 _MOST_BYTES: Final = 4096
@@ -86,47 +91,70 @@ class RemoteClock:
         self._line.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _TimedEndpoint:
-    """A server whose time is known without asking, so that its limits are counted by that."""
+class RemoteLine:
+    """One connection to a server in the time of its clock: each request is answered before the next.
 
-    inner: Endpoint
-    clock: RemoteClock
+    Neither waits for limits, which are counted by a clock that stands meanwhile, nor connects anew.
 
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def is_production(self) -> bool:
-        return self.inner.is_production
-
-    async def connect(self) -> Transport:
-        return await self.inner.connect()
-
-
-class _Timed(AsyncClient):
-    """A client that signs by the exchange's own time."""
-
-    def __init__(self, endpoint: _TimedEndpoint, like: AsyncClient) -> None:
-        super().__init__(endpoint, timeout=like.timeout, access=like.access, bridge=Inline())
-        self._calls.exact = endpoint.clock
-
-
-@contextlib.contextmanager
-def timed(client: Client, clock: RemoteClock) -> Iterator[Client]:
-    """Yield a client of the same server, with the same key, that lives in the time of `clock`.
-
-    It asks on the caller's thread, one thing after the other.
+    Raises:
+        ValueError: when orders there would move real money.
     """
-    like, endpoint = client.aio, client.aio.endpoint
-    if isinstance(endpoint, WebSocketEndpoint):
-        # Between two calls nobody would hear the answer to a ping.
-        endpoint = dataclasses.replace(endpoint, ping_interval=None)
-    found = Client(endpoint, timeout=like.timeout)
-    found.aio = _Timed(_TimedEndpoint(endpoint, clock), like)
-    try:
-        yield found
-    finally:
-        found.close()
-        found.aio.bridge.stop()
+
+    def __init__(self, client: Client, clock: RemoteClock) -> None:
+        like = client.aio
+        self._endpoint, self._access, self._timeout = like.endpoint, like.access, like.timeout
+        if self._endpoint.is_production:
+            raise ValueError(f"{self._endpoint.name} has no clock that could be moved; serve one")
+        if isinstance(self._endpoint, WebSocketEndpoint):
+            # Between two calls nobody would hear the answer to a ping.
+            self._endpoint = dataclasses.replace(self._endpoint, ping_interval=None)
+        self._clock, self._bridge = clock, Inline()
+        self._transport: Transport | None = None
+        self._session = ClientSession(self._access.key, self._access.recv_window)
+
+    def call(self, request: Request[R]) -> R:
+        """Send a request and return its result; errors as for `Client.call`."""
+        __tracebackhide__ = True
+        request = identified(request, uuid.uuid4().hex[:22])
+        number = self._access.record(request, self._clock())
+        try:
+            result = self._bridge.call(self._result, request)
+        except BaseException as error:
+            self._note(number, error)
+            raise
+        self._note(number, result)
+        return decoded(request, result)
+
+    async def _result(self, request: Request[Any]) -> bytes:
+        reply = await self._asked(request)
+        if reply.error is not None:
+            raise reply.error
+        return bytes(reply.result)
+
+    def _note(self, number: int | None, answer: bytes | BaseException) -> None:
+        if number is not None and self._access.recorder is not None:
+            self._access.recorder.answered(number, answer, self._clock())
+
+    async def _asked(self, request: Request[Any]) -> Reply:
+        if self._transport is None:
+            self._transport = await self._endpoint.connect()
+        number, frame = self._session.send(request, now_ms=self._clock())
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._transport.send(frame)
+                while True:
+                    meant = self._session.receive(await self._transport.receive())
+                    if isinstance(meant, Reply) and meant.id == number:
+                        return meant
+                    if isinstance(meant, BinanceError):
+                        raise meant
+        except (Disconnected, TimeoutError) as error:
+            if request.is_read:
+                raise
+            raise lost(request, f"no reply of {self._endpoint.name} ({error})") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._bridge.run(self._transport.close())
+        self._bridge.stop()

@@ -15,8 +15,9 @@ from bwsresearch.backtesting.result import Result, Task
 from bwsresearch.backtesting.rules import Rules
 from bwsresearch.backtesting.strategy import Strategy
 from bwsresearch.client.sync import Client
+from bwsresearch.protocol.methods import AccountStatus
 from bwsresearch.rehearsal.conduct import conducted
-from bwsresearch.rehearsal.remote import RemoteClock, timed
+from bwsresearch.rehearsal.remote import RemoteClock, RemoteLine
 
 __all__ = ["replay"]
 
@@ -56,11 +57,11 @@ def replay(
     """
     __tracebackhide__ = True
     clock = RemoteClock(control, client.aio.timeout)
-    with contextlib.closing(clock), timed(client, clock) as mine:
-        start = _held(mine, klines) if balances is None else balances
+    with contextlib.closing(clock), contextlib.closing(RemoteLine(client, clock)) as line:
+        start = _held(client, line, klines) if balances is None else balances
         bars = given.bars_of(klines, start)
         _check_time(clock(), bars)
-        own = rules or {name: Rules.binance(name, client=mine) for name in bars}
+        own = rules or {name: Rules.binance(name, client=client) for name in bars}
         task = Task(
             klines if len(bars) > 1 else next(iter(bars.values())).klines,
             strategy,
@@ -70,16 +71,16 @@ def replay(
         )
 
         def perform(task: Task, bars: Mapping[str, Bars], found: Decisions) -> Record:
-            return conducted(mine, clock, task, bars, found)
+            return conducted(line, clock, task, bars, found)
 
         return run(task, bars, perform=perform, origin=client.aio.endpoint.name)
 
 
-def _held(client: Client, klines: pd.DataFrame) -> dict[str, Decimal]:
+def _held(client: Client, line: RemoteLine, klines: pd.DataFrame) -> dict[str, Decimal]:
     """Return what an account has free of the assets that klines are of, and to pay fees with."""
     rows = client.exchange_info(symbols=_symbols(klines)).symbols
     assets = [name for row in rows for name in (row.base_asset, row.quote_asset)]
-    account = client.account_status()
+    account = line.call(AccountStatus())
     free = {name: account.balance(name).free for name in dict.fromkeys([*assets, "BNB"])}
     return {name: amount for name, amount in free.items() if amount}
 

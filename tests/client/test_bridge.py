@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import bwsresearch as bws
-from bwsresearch.client.bridge import Bridge, default_bridge
+from bwsresearch.client.bridge import Bridge, Inline, default_bridge
 from bwsresearch.errors import BadSymbol, Timeout
 from bwsresearch.protocol import results
 
@@ -431,3 +431,41 @@ async def test_a_thread_that_the_process_waits_for_gets_its_reply(scripted, scri
         running.process.stdin.close()
         main_has_ended.set()
         assert await running.end() == (0, ["Ping()"], "")
+
+
+def test_an_inline_bridge_runs_coroutines_on_the_callers_thread_in_any_loop():
+    inline = Inline()
+
+    async def here():
+        await asyncio.sleep(0)
+        return threading.get_ident()
+
+    async def in_a_loop():
+        return inline.run(here()), inline.call(here)
+
+    assert inline.run(here()) == threading.get_ident()
+    assert asyncio.run(in_a_loop()) == (threading.get_ident(),) * 2
+    with pytest.raises(Timeout):
+        inline.run(asyncio.sleep(60), timeout=0.01)
+    inline.stop()
+    inline.stop()
+    assert not inline.is_running
+
+
+def test_an_inline_bridge_ends_what_is_left_on_it():
+    inline, ended = Inline(), []
+
+    async def linger():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def begin():
+        task = asyncio.ensure_future(linger())
+        await asyncio.sleep(0)
+        return task
+
+    task = inline.run(begin())
+    inline.stop()
+    assert (task.cancelled(), ended) == (True, [True])

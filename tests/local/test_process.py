@@ -5,7 +5,14 @@ import pytest
 from bwsresearch.client.sync import Client
 from bwsresearch.exchange.gateway import Gateway
 from bwsresearch.exchange.synthetic import SyntheticMarket
-from bwsresearch.local import LocalEndpoint, Onward, live_clock, running_from, server_of
+from bwsresearch.local import (
+    LocalEndpoint,
+    Onward,
+    Standing,
+    live_clock,
+    running_from,
+    server_of,
+)
 
 
 def test_a_clock_never_runs_back():
@@ -61,3 +68,10 @@ async def test_an_exchange_in_this_process_is_known_without_asking():
     assert await server_of(client.aio) == market.identity
     assert not client.is_open
     assert "kkk" not in repr(client.aio.endpoint)
+
+
+def test_a_standing_clock_shows_what_it_was_moved_to_and_never_less():
+    clock = Standing(1000)
+    clock.to(3000)
+    clock.to(2000)
+    assert clock() == 3000

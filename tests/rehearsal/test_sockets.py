@@ -10,7 +10,7 @@ import pytest
 import bwsresearch as bws
 from bwsresearch.backtesting import Rules
 from bwsresearch.errors import Disconnected
-from bwsresearch.rehearsal.remote import RemoteClock
+from bwsresearch.rehearsal.remote import RemoteClock, RemoteLine
 from bwsresearch.store import Cache
 from bwsresearch.tables import KLINES
 
@@ -122,3 +122,9 @@ def test_what_cannot_be_replayed_is_a_clear_error(frame, cache_dir, served):
     door = int(client.aio.endpoint.name.rpartition(":")[2])
     with pytest.raises(Disconnected, match="is no control port"):
         RemoteClock(door, timeout=5)
+
+
+def test_an_exchange_of_real_money_is_never_replayed():
+    client = bws.Client("wss://ws-api.binance.com:443/ws-api/v3")
+    with pytest.raises(ValueError, match="has no clock that could be moved"):
+        RemoteLine(client, None)
