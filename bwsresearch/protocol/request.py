@@ -165,8 +165,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, rename="camel"):
 
     def params(self) -> dict[str, object]:
         """Return the parameters that were given, by their name on the wire."""
-        names = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
-        pairs = ((wire, getattr(self, name)) for name, wire in names)
+        pairs = zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True)
         return {
             wire: digits(value) if type(value) is Decimal else value
             for wire, value in pairs
