@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from bwsresearch.backtesting.statistics import ends
 from bwsresearch.exchange.trading.amounts import UNIT
 
 __all__ = ["Bars", "Ints"]
+
+_MOST: Final = 9.2e10
+"""Beyond that, amounts in 1e-8 have more than 64 bits: some coins trade more of them in a day."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -75,7 +79,7 @@ class Bars:
 
     @cached_property
     def volume(self) -> Ints:
-        """Base traded; 0 where nothing was."""
+        """Base traded; 0 where nothing was, and at most what 64 bits hold: 92,000,000,000."""
         return np.maximum(self._units("volume"), self.is_traded)
 
     @cached_property
@@ -86,13 +90,18 @@ class Bars:
     @cached_property
     def quote_volume(self) -> Ints:
         """Quote traded; what the closes make of the volume where the klines do not say it."""
+        volume = self.klines["volume"].to_numpy(np.float64)
+        paid = self.klines["close"].to_numpy(np.float64) * np.minimum(volume, _MOST)
         if "quote_volume" in self.klines.columns:
-            return self._units("quote_volume")
-        paid = self.klines["close"].to_numpy(np.float64) * self.volume
-        found: Ints = np.rint(paid).astype(np.int64)
-        return found
+            # Beside a volume that was cut, the quote that was really paid would tell a wrong average.
+            told = self.klines["quote_volume"].to_numpy(np.float64)
+            paid = np.where(volume > _MOST, paid, told)
+        return _whole(paid)
 
     def _units(self, name: str) -> Ints:
-        values = self.klines[name].to_numpy(np.float64)
-        whole: Ints = np.rint(values * UNIT).astype(np.int64)
-        return whole
+        return _whole(self.klines[name].to_numpy(np.float64))
+
+
+def _whole(values: npt.NDArray[np.float64]) -> Ints:
+    whole: Ints = np.rint(np.minimum(values, _MOST) * UNIT).astype(np.int64)
+    return whole

@@ -208,3 +208,14 @@ def test_the_numbers_of_orders_and_fills_belong_together():
     result = backtest(klines, klines["close"] * [0, 1, 0, 1, 0, 1] / 100, balances={"USDT": 1000})
     filled = [n for n, order in enumerate(result.record.orders) if order.status == "FILLED"]
     assert [fill.order for fill in result.record.fills] == filled == [0, 1, 2, 3]
+
+
+def test_a_volume_beyond_64_bits_is_cut_and_still_fills():
+    klines = market([0.00001] * 4, volume=[2e12] * 4, symbol="SHIBUSDT")
+    wanted = klines["close"] * 0 + [1, 1, 0, 0]
+    filters = ({"filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": True,
+                "avgPriceMins": 5},)  # fmt: skip
+    rules = Rules(participation="0.1", min_notional=5, filters=filters)
+    result = backtest(klines, wanted, balances={"USDT": 1000}, rules=rules)
+    assert result.orders["status"].tolist() == ["FILLED", "FILLED"]
+    assert result.bars["SHIBUSDT"].volume.min() > 0
