@@ -31,7 +31,7 @@ SEED = 20_240_101
 START = 1_704_067_200_000  # 2024-01-01
 PAGES = 200
 END = START + PAGES * ROWS * MINUTE
-APART, FAR_APART = 34, 67
+APART, FAR_APART = 67, 67
 """A download meets its fault again and again, so many requests apart: twice as many as are in flight.
 Silence is borne three times, and all that are in flight hear it: it comes less often."""
 EVER = 10**9
