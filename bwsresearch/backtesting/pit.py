@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Final
 
+import numpy as np
 from msgspec.structs import replace
 
 from bwsresearch.backtesting.bars import Bars
@@ -172,7 +173,8 @@ class Pit:
         }
         found = []
         for symbol, deals in self.account.deals.items():
-            bars = _bars_of(self.bars[symbol], [deal.time for deal in deals])
+            decided = [self.sent[places[symbol, deal.order_id]].bar for deal in deals]
+            bars = _bars_of(self.bars[symbol], [deal.time for deal in deals], decided)
             for deal, bar in zip(deals, bars, strict=True):
                 side = "BUY" if deal.is_buyer else "SELL"
                 found.append(
@@ -195,9 +197,14 @@ class Pit:
         return found
 
 
-def _bars_of(bars: Bars, times: Sequence[int]) -> list[int]:
-    """Return the bar that each time lies in: the last that had opened by then."""
-    found: list[int] = (bars.opened.searchsorted(times, side="right") - 1).tolist()
+def _bars_of(bars: Bars, times: Sequence[int], decided: Sequence[int]) -> list[int]:
+    """Return the bar that each time lies in: the last that had opened by then.
+
+    Of bars that open at one moment it is the first after the one at whose close it was decided.
+    """
+    last = bars.opened.searchsorted(times, side="right") - 1
+    first = np.minimum(bars.opened.searchsorted(times), last)
+    found: list[int] = np.clip(np.asarray(decided) + 1, first, last).tolist()
     return found
 
 

@@ -15,9 +15,9 @@ from bwsresearch.backtesting import figures, pictures, report, statistics
 from bwsresearch.backtesting.bars import Bars
 from bwsresearch.backtesting.holdings import Holdings, floats
 from bwsresearch.backtesting.records import Record
+from bwsresearch.backtesting.rounds import Rounds
 from bwsresearch.backtesting.rules import Rules
-from bwsresearch.backtesting.statistics import CONVENTIONS, Performance, Trades
-from bwsresearch.backtesting.trips import Trip, round_trips
+from bwsresearch.backtesting.statistics import CONVENTIONS, Performance
 from bwsresearch.exchange.trading.amounts import UNIT
 from bwsresearch.times import TimeLike
 
@@ -205,7 +205,7 @@ class Result:
         exit_price (means; NaN while nothing is sold), fees, pnl (after fees; an open one is valued at
         the end), return (pnl as part of what was paid), bars, is_open.
         """
-        trips, trades = self._trips, self._round_trips
+        trips, trades = self._rounds.trips, self._rounds.trades
         times = pd.DatetimeIndex(self.klines.index)
         return pd.DataFrame(
             {
@@ -274,8 +274,8 @@ class Result:
             benchmark=self._held_worth,
             invested=self.holdings.invested,
             held=self._is_held,
-            trades=self._round_trips,
-            fees=sum(self._fees(trip) for trip in self._trips),
+            trades=self._rounds.trades,
+            fees=float(sum(self._rounds.trades.fees)),
             traded=sum(fill.quote_qty for fill in self.record.fills) / self.record.scale,
             warmup=self.warmup,
         )
@@ -373,10 +373,6 @@ class Result:
     def _first(self) -> Bars:
         return next(iter(self.bars.values()))
 
-    @property
-    def _closes(self) -> _Floats:
-        return self._first.klines["close"].to_numpy(np.float64)
-
     @cached_property
     def holdings(self) -> Holdings:
         """What was held and what it was worth, as arrays."""
@@ -405,60 +401,8 @@ class Result:
         return found
 
     @cached_property
-    def _round_trips(self) -> Trades:
-        trips, opened = self._trips, pd.DatetimeIndex(self.klines.index)
-        is_open = np.array([trip.exit < 0 for trip in trips], np.bool_)
-        entries = self._times([(trip.symbol, trip.entry) for trip in trips], "entry_time")
-        ends_at = [
-            trip.exit if trip.exit >= 0 else len(self.bars[trip.symbol]) - 1 for trip in trips
-        ]
-        exits = self._times(
-            [(trip.symbol, bar) for trip, bar in zip(trips, ends_at, strict=True)], "exit_time"
-        )
-        return Trades(
-            entry_bar=opened.searchsorted(entries).astype(np.int64),
-            exit_bar=opened.searchsorted(exits).astype(np.int64),
-            pnl=self._profits,
-            returns=self._profits / floats([trip.paid for trip in trips], self.record.scale),
-            fees=np.array([self._fees(trip) for trip in trips], np.float64),
-            is_open=is_open,
-        )
-
-    @cached_property
-    def _trips(self) -> list[Trip]:
-        found = [
-            trip
-            for symbol, bars in self.bars.items()
-            for trip in round_trips(
-                self.record, symbol, first_open=int(bars.open[0]), step=self._step(symbol)
-            )
-        ]
-        if len(self.bars) > 1:
-            found.sort(key=lambda trip: int(self.bars[trip.symbol].opened[trip.entry]))
-        return found
-
-    def _fees(self, trip: Trip) -> float:
-        """Return the fees of a trip in quote; those in another asset at its last close."""
-        fees = (trip.quote_fees + trip.base_fees) / self.record.scale
-        if trip.other_fees:
-            other = next(f.fee_asset for f in self.record.fills if self._is_other(f.fee_asset))
-            fees += trip.other_fees / self.record.scale * float(self.holdings.prices(other)[-1])
-        return fees
-
-    def _is_other(self, asset: str) -> bool:
-        return all(asset not in pair for pair in self.record.assets.values()) or len(self.bars) > 1
-
-    @cached_property
-    def _profits(self) -> _Floats:
-        """The profit of each round trip after fees, in quote; an open one is valued at the end."""
-        scale, found = self.record.scale, []
-        lasts = {name: int(bars.close[-1]) / UNIT for name, bars in self.bars.items()}
-        for trip in self._trips:
-            last = lasts[trip.symbol] if trip.rest else 0.0
-            quote = trip.got - trip.paid - trip.quote_fees + trip.rest * last
-            other = self._fees(trip) if trip.other_fees else 0.0
-            found.append(quote / scale - other)
-        return np.array(found, np.float64)
+    def _rounds(self) -> Rounds:
+        return Rounds(self.holdings, {symbol: self._step(symbol) for symbol in self.bars})
 
     def _series(self, values: _Floats, name: str) -> "pd.Series[float]":
         return pd.Series(values.copy(), index=self.klines.index, name=name, copy=False)

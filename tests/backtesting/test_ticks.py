@@ -152,3 +152,33 @@ def test_fees_in_bnb_need_some_and_its_price():
     price = klines["open"]["BNBUSDT"].iloc[6]
     assert first["fee"] == pytest.approx(first["qty"] * first["price"] * 0.00075 / price, rel=0.05)
     assert result.equity.notna().all()
+
+
+def test_fees_in_bnb_count_at_the_price_of_bnb_whatever_was_paid_before():
+    frames = {name: walk(60, seed=n) for n, name in enumerate(("BTCUSDT", "BNBUSDT"))}
+    frames["BNBUSDT"][["open", "high", "low", "close"]] /= 100
+    for name, frame in frames.items():
+        frame.attrs.update(symbol=name, interval="1h", gaps=[])
+
+    def bnb_later(k):
+        wanted = k["close"] * 0
+        wanted.loc[k.index[5:50], "BTCUSDT"] = 0.5
+        wanted.loc[k.index[10:], "BNBUSDT"] = 0.25
+        return wanted
+
+    result = backtest(
+        wide(frames), bnb_later, balances={"USDT": 10_000}, rules=Rules(fee_asset="BNB")
+    )
+    assert result.fills["fee_asset"].tolist()[::2] == ["BTC", "BNB"]
+    assert result.fills["fee_asset"].iloc[2] == "BNB"
+    assert result.trades["fees"].max() < 10
+    assert result.stats()["fees"] < 20
+
+
+def test_trips_through_bars_of_the_same_moment_have_their_own_bars():
+    klines = market([100.0, 101.0, 102.0, 103.0])
+    klines.index = pd.DatetimeIndex([klines.index[0]] * 4, name="open_time")
+    klines.attrs["rule"] = {"ticks": 1}
+    wanted = pd.Series([1.0, np.nan, 0.0, np.nan], index=klines.index)
+    result = backtest(klines, wanted, balances=USDT, rules=Rules(fee=0))
+    assert result.trades["bars"].tolist() == [2]
