@@ -19,6 +19,7 @@ from bwsresearch.enums import INTERVALS, Interval
 __all__ = [
     "DAY_MS",
     "HOUR_MS",
+    "MONTHS",
     "STEP_MS",
     "Ms",
     "TimeLike",
@@ -42,6 +43,10 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 _UNIT_MS: Final = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
+
+MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
 
 STEP_MS: Final[dict[Interval, int]] = {
     i: int(i[:-1]) * _UNIT_MS[i[-1]] for i in INTERVALS if i != "1M"

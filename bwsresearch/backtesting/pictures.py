@@ -1,6 +1,5 @@
 """Pictures of a result: the arrays of its frames, on Axes."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -37,7 +36,6 @@ __all__ = [
 Moving: TypeAlias = Literal["sharpe", "volatility", "return"]
 """What can be drawn of a window that moves over the days."""
 
-_YEAR_DAYS: Final = 365.0
 _COLUMNS: Final = ("open", "high", "low", "close", "volume")
 _DAY_US: Final = 86_400_000_000
 _TITLES: Final[dict[Moving, str]] = {
@@ -142,17 +140,9 @@ def months(result: "Result") -> tuple[list[int], Floats, Floats]:
 
     A month belongs to the bars that open in it.
     """
-    opened = _stamps(result.klines.index).astype("M8[M]").astype(np.int64) + 1970 * 12
-    last = np.flatnonzero(np.append(opened[1:] != opened[:-1], True))
-    worth = np.concatenate([[result.initial_equity], result.equity.to_numpy(np.float64)[last]])
-    with np.errstate(all="ignore"):  # a month that begins with nothing has no return
-        returns = worth[1:] / worth[:-1] - 1.0
-    year = opened[last] // 12
-    years = list(range(int(year[0]), int(year[-1]) + 1))
-    table = np.full(len(years) * 12, np.nan)
-    table[opened[last] - years[0] * 12] = returns
-    totals = [float(np.nanprod(1.0 + returns[year == one]) - 1.0) for one in years]
-    return years, table.reshape(-1, 12), np.array(totals)
+    table = result.monthly_returns
+    months = table.drop(columns="year").to_numpy(np.float64)
+    return table.index.tolist(), months, table["year"].to_numpy(np.float64)
 
 
 def trades(result: "Result", ax: "Axes") -> "Axes":
@@ -190,40 +180,12 @@ def rolling(result: "Result", ax: "Axes", what: Moving = "sharpe", window: int =
     title = f"{_TITLES[what]} of {window} {unit}"
     if len(returns) < window:
         return plot.hint(ax, f"{title}: there are {len(returns)} {unit}")
-    values = _MOVING[what](returns, window, (_YEAR_DAYS / length) ** 0.5)
+    moved = result.rolling(window)[what].to_numpy(np.float64)[window - 1 :]
+    values = moved if what == "sharpe" else moved * 100.0
     ended = _stamps(result.returns.index)[window - 1 :] + np.timedelta64(
         int(length * _DAY_US), "us"
     )
     return plot.rolling(ax, ended, values, title, "" if what == "sharpe" else "%")
-
-
-def _moving_sharpe(returns: Floats, window: int, scale: float) -> Floats:
-    rows = np.lib.stride_tricks.sliding_window_view(returns, window)
-    with np.errstate(all="ignore"):  # nothing moved: no ratio
-        return _finite(rows.mean(axis=1) / rows.std(axis=1, ddof=1) * scale)
-
-
-def _moving_volatility(returns: Floats, window: int, scale: float) -> Floats:
-    rows = np.lib.stride_tricks.sliding_window_view(returns, window)
-    deviations: Floats = rows.std(axis=1, ddof=1)
-    return deviations * (scale * 100.0)
-
-
-def _moving_return(returns: Floats, window: int, _: float) -> Floats:
-    rows = np.lib.stride_tricks.sliding_window_view(returns, window)
-    grown: Floats = np.prod(1.0 + rows, axis=1)
-    return (grown - 1.0) * 100.0
-
-
-def _finite(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-_MOVING: Final[dict[Moving, Callable[[Floats, int, float], Floats]]] = {
-    "sharpe": _moving_sharpe,
-    "volatility": _moving_volatility,
-    "return": _moving_return,
-}
 
 
 def bars_of(klines: pd.DataFrame) -> Bars:

@@ -7,6 +7,7 @@ import numpy as np
 
 from bwsresearch.plot.style import FIXED, UNKNOWN, plain
 from bwsresearch.plot.thinning import Floats
+from bwsresearch.times import MONTHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["heatmap", "monthly"]
 
-_MONTHS: Final = [
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-]
 _WORDS: Final = 200
 """More cells than this are too small for their numbers."""
 _LABELS: Final = 16
@@ -49,7 +36,7 @@ def monthly(ax: "Axes", years: Sequence[int], months: Floats, totals: Floats) ->
     drawn = _cells(ax, values, norm, "RdBu", "none")
     drawn.set_extent((-0.5, 13.5, len(years) - 0.5, -0.5))
     _words(ax, drawn, values, lambda part: f"{round(part * 100.0, 1) + 0.0:,.1f}")
-    ax.set_xticks(range(14), [*_MONTHS, "", "year"])
+    ax.set_xticks(range(14), [*MONTHS, "", "year"])
     ax.set_yticks(range(len(years)), [str(year) for year in years])
     ax.set_title("Returns by month, %", loc="left", fontsize="medium")
     return ax

@@ -6,32 +6,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from bwsresearch import plot
 from bwsresearch.backtesting import pictures
 from bwsresearch.backtesting.figures import percent
 from bwsresearch.backtesting.report.labels import GROUPS, written
 from bwsresearch.backtesting.report.markup import cards, facts, section, table, whens
-from bwsresearch.backtesting.statistics import drawdown
+from bwsresearch.times import MONTHS
 
 if TYPE_CHECKING:
     from bwsresearch.backtesting.result import Result
 
 __all__ = ["drawdowns", "figures", "headline", "months"]
 
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
 _STRONG: Final = 0.2
 """A month of this return or more has the full colour."""
 _WORST: Final = 5
@@ -51,7 +36,7 @@ def headline(result: "Result") -> str:
 def months(result: "Result") -> str:
     """Return a table of returns, one row per year; a month belongs to the bars that open in it."""
     years, table, totals = pictures.months(result)
-    head = "".join(f"<th>{name}</th>" for name in ("", *_MONTHS, "year"))
+    head = "".join(f"<th>{name}</th>" for name in ("", *MONTHS, "year"))
     body = "".join(
         f"<tr><td>{year}</td>{''.join(_tinted(part) for part in (*row, total))}</tr>"
         for year, row, total in zip(years, table.tolist(), totals.tolist(), strict=True)
@@ -74,33 +59,19 @@ def _tinted(part: float) -> str:
 
 def drawdowns(result: "Result") -> str:
     """Return the deepest stretches below a peak of equity at the end of a bar."""
-    times, peaks, ends, down = _stretches(result)
-    if not len(peaks):
+    found = result.drawdowns
+    if found.empty:
         return section("Deepest drawdowns", "<p>Equity was never below its highest.</p>")
-    lowest = [int(down[a : b + 1].argmin()) + int(a) for a, b in zip(peaks, ends, strict=True)]
-    rows = sorted(zip(peaks, lowest, ends, strict=True), key=lambda row: down[row[1]])[:_WORST]
-    first, deepest, last = (np.array(places) for places in zip(*rows, strict=True))
-    recovered = pd.DatetimeIndex(np.where(down[last] == 0, times[last], np.datetime64("NaT")))
+    rows = found.sort_values("depth", kind="stable").head(_WORST)
     columns = {
-        "depth": [percent(float(part)) for part in down[deepest]],
-        "from": whens(pd.DatetimeIndex(times[first])),
-        "deepest": whens(pd.DatetimeIndex(times[deepest])),
-        "recovered": whens(recovered, none="not yet"),
-        "days": [f"{days:,.1f}" for days in (times[last] - times[first]) / np.timedelta64(1, "D")],
+        "depth": [percent(float(part)) for part in rows["depth"]],
+        "from": whens(pd.DatetimeIndex(rows["peak_time"])),
+        "deepest": whens(pd.DatetimeIndex(rows["trough_time"])),
+        "recovered": whens(pd.DatetimeIndex(rows["recovery_time"]), none="not yet"),
+        "days": [f"{days:,.1f}" for days in rows["days"]],
     }
-    title = f"Deepest drawdowns (of {len(peaks):,})" if len(peaks) > _WORST else "Deepest drawdowns"
+    title = f"Deepest drawdowns (of {len(found):,})" if len(found) > _WORST else "Deepest drawdowns"
     return section(title, table(columns, {"depth": ["down"] * len(rows)}))
-
-
-def _stretches(result: "Result") -> tuple[plot.Stamps, plot.Ints, plot.Ints, plot.Floats]:
-    """Return times, the places of peaks and of what ends each stretch, and how far below each is."""
-    opened, ended = pictures.spans(result.klines)
-    times = np.concatenate([opened[:1], ended])  # at the first open nothing is lost yet
-    equity = result.equity.to_numpy(np.float64)
-    down = np.concatenate([[0.0], drawdown(equity, result.initial_equity)])
-    turns = np.flatnonzero(np.diff(down < 0)) + 1
-    begins, ends = turns[::2], turns[1::2]
-    return times, begins - 1, np.append(ends, len(down) - 1)[: len(begins)], down
 
 
 def figures(result: "Result") -> str:

@@ -12,6 +12,7 @@ from bwsresearch.backtesting.statistics.peers import backtesting_py, quantstats,
 from bwsresearch.backtesting.statistics.performance import Performance
 from bwsresearch.backtesting.statistics.periods import DAY_US, Ints, Returns
 from bwsresearch.backtesting.statistics.rolling import rolling
+from bwsresearch.times import MONTHS
 
 __all__ = [
     "bar_days",
@@ -28,20 +29,6 @@ _PEERS: Final[dict[str, tuple[str, Callable[[Performance], dict[str, object]]]]]
     "vectorbt": (vectorbt.CONVENTIONS, vectorbt.rows),
     "quantstats": (quantstats.CONVENTIONS, quantstats.rows),
 }
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
 
 
 def stats(performance: Performance, convention: str | None = None) -> "pd.Series[float]":
@@ -149,7 +136,7 @@ def monthly_frame(performance: Performance) -> pd.DataFrame:
     table[months // 12 - years[0], months % 12] = values
     whole = np.nanprod(table + 1.0, axis=1) - 1.0
     index = pd.Index(years, name="year", dtype=np.int64)
-    frame = pd.DataFrame(table, index=index, columns=list(_MONTHS))
+    frame = pd.DataFrame(table, index=index, columns=list(MONTHS))
     frame["year"] = whole
     return frame
 
